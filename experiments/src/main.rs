@@ -1,0 +1,45 @@
+//! The harness: one command measures what each step from a tree-wide lock to page latches gives.
+//!
+//! `experiments compare` runs the roadmap's own traffic on an embedded database for several presets, checks and
+//! reads back what it wrote, and ends with a table, a plot and a result file. The way of a command through the
+//! files: `cli` -> `command` -> `compare` (or `breakdown`, `floors`, `growth`) -> `trial` -> `phase` -> `report`.
+
+#![forbid(unsafe_code)]
+
+mod breakdown;
+mod cli;
+mod command;
+mod compare;
+mod data_folder;
+mod environment;
+mod error;
+mod floors;
+mod growth;
+mod interrupt;
+mod ledger;
+mod mix;
+mod phase;
+mod preset;
+mod progress;
+mod recorder;
+mod replay;
+mod report;
+mod settings;
+mod traffic;
+mod trial;
+mod units;
+mod utc;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match command::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.one_line());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The pages of one partition: its file in the pool, its log, its free space.
+//!
+//! Protocols reach pages only through here. A look-up answers from memory or not at all: whatever would have
+//! to wait comes back as an [`Interrupt`], the protocol's latches fall as it is passed up, and
+//! [`Pages::retry`] does the waiting and begins again. So no latch is held across a wait, by construction.
+
+use wal::{Log, Lsn};
+
+use crate::count::Count;
+use crate::epoch::{self, Pin};
+use crate::error::{Error, Result};
+use crate::page::{Kind, PageId};
+use crate::pool::{Pool, ReadGuard, Reserve, Store, WriteGuard};
+use crate::space::FreeSpace;
+use crate::stats::Counter;
+use crate::sync::{Arc, yield_now};
+
+/// Restarts of one operation before it gives up. Each of them made progress for somebody (a page was read, a
+/// node was split), so this bounds thrashing, not contention.
+const MAX_RESTARTS: u32 = if cfg!(feature = "loom") { 64 } else { 100_000 };
+
+/// Why an operation has to let go of its latches.
+#[derive(Debug)]
+pub(crate) enum Interrupt {
+    /// The page is not in memory. The pin keeps its id from being used again until it is.
+    Miss(PageId, Pin),
+    /// The leaf of `key` has no room for a value that takes `value_len` bytes of it; if `crowded`, because
+    /// of smaller keys that the same operation has for that leaf.
+    Full { key: Vec<u8>, value_len: usize, crowded: bool },
+    /// The chain of overflow pages from `first` must be walked before it can be freed or compared.
+    Chain { first: PageId, len: u32, pin: Pin },
+    /// The group of page ids has no bitmap yet.
+    NoMap(u32),
+    /// The operation found the tree in a shape that the latches it took do not serve.
+    Again,
+    /// It cannot be done.
+    Error(Error),
+}
+
+impl From<Error> for Interrupt {
+    fn from(error: Error) -> Self {
+        Interrupt::Error(error)
+    }
+}
+
+/// What an operation has learnt from its interrupts.
+#[derive(Debug, Default)]
+pub(crate) struct Attempt {
+    /// Chains of overflow pages that have been walked.
+    pub(crate) chains: Vec<Chain>,
+    restarts: u32,
+}
+
+/// A chain of overflow pages: which pages, and the value that they hold. Its pages stay what they are while
+/// the pin lives.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) pages: Vec<PageId>,
+    pub(crate) value: Vec<u8>,
+    _pin: Pin,
+}
+
+impl Attempt {
+    /// The chain that begins with that page, or the interrupt that has it walked.
+    pub(crate) fn chain(&self, first: PageId, len: u32) -> Result<&Chain, Interrupt> {
+        let known = self.chains.iter().find(|chain| chain.pages.first() == Some(&first));
+        known.ok_or_else(|| Interrupt::Chain { first, len, pin: epoch::pin() })
+    }
+}
+
+/// The pages of one partition.
+#[derive(Debug)]
+pub(crate) struct Pages<const PAGE: usize> {
+    pub(crate) pool: Arc<Pool<PAGE>>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) space: Arc<FreeSpace<PAGE>>,
+    pub(crate) count: Count,
+    pub(crate) page_images: bool,
+    pub(crate) splits: Counter,
+    pub(crate) merges: Counter,
+    pub(crate) restarts: Counter,
+}
+
+impl<const PAGE: usize> Pages<PAGE> {
+    /// The node under a shared latch.
+    #[inline]
+    pub(crate) fn read(&self, page: PageId) -> Result<ReadGuard<'_, PAGE>, Interrupt> {
+        self.pool.read(&self.store, page).ok_or_else(|| Interrupt::Miss(page, epoch::pin()))
+    }
+
+    /// The node under the exclusive latch.
+    #[inline]
+    pub(crate) fn write(&self, page: PageId) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
+        self.pool.write(&self.store, page).ok_or_else(|| Interrupt::Miss(page, epoch::pin()))
+    }
+
+    /// The child of a node of level `above`, under a shared latch.
+    #[inline]
+    pub(crate) fn read_child(&self, page: PageId, above: u8) -> Result<ReadGuard<'_, PAGE>, Interrupt> {
+        let child = self.read(page)?;
+        self.expect_node(page, child.kind(), child.level(), above)?;
+        Ok(child)
+    }
+
+    /// The child of a node of level `above`, under the exclusive latch.
+    #[inline]
+    pub(crate) fn write_child(&self, page: PageId, above: u8) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
+        let child = self.write(page)?;
+        self.expect_node(page, child.kind(), child.level(), above)?;
+        Ok(child)
+    }
+
+    /// A damaged file may lead anywhere, but never around in a circle: levels only fall.
+    #[inline]
+    fn expect_node(&self, page: PageId, kind: Kind, level: u8, above: u8) -> Result<(), Interrupt> {
+        if level + 1 == above && matches!(kind, Kind::Leaf | Kind::Inner) {
+            return Ok(());
+        }
+        let reason = format!("a node of level {} was expected, {kind:?} of level {level} found", above - 1);
+        Err(self.store.damaged(page, reason).into())
+    }
+
+    /// Runs an operation until nothing interrupts it. `make_room` splits the leaf of a key.
+    #[inline]
+    pub(crate) fn retry<T>(
+        &self,
+        mut operation: impl FnMut(&mut Attempt) -> Result<T, Interrupt>,
+    ) -> Result<T> {
+        let mut attempt = Attempt::default();
+        loop {
+            match operation(&mut attempt) {
+                Ok(done) => return Ok(done),
+                Err(interrupt) => self.handle(interrupt, &mut attempt)?,
+            }
+        }
+    }
+
+    /// Does what the operation could not do under latches.
+    #[cold]
+    fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt) -> Result<()> {
+        self.restarts.add(1);
+        attempt.restarts += 1;
+        if attempt.restarts > MAX_RESTARTS {
+            return Err(Error::PoolExhausted { frames: self.pool.len() });
+        }
+        match interrupt {
+            Interrupt::Miss(page, _pin) => self.pool.load(&self.store, page),
+            Interrupt::Full { key, value_len, crowded } => self.make_room(&key, value_len, crowded),
+            Interrupt::Chain { first, len, pin } => {
+                let (pages, value) = self.read_chain(first, len)?;
+                attempt.chains.push(Chain { pages, value, _pin: pin });
+                Ok(())
+            }
+            Interrupt::NoMap(group) => self.create_map(group),
+            Interrupt::Again => {
+                yield_now();
+                Ok(())
+            }
+            Interrupt::Error(error) => Err(error),
+        }
+    }
+
+    /// A new page, zeroed, under its exclusive latch. Its id is the allocator's, and its bit is not set yet.
+    pub(crate) fn create<'p>(
+        &'p self,
+        page: PageId,
+        reserve: &mut Reserve<'p, PAGE>,
+    ) -> Result<WriteGuard<'p, PAGE>, Interrupt> {
+        self.pool.create(&self.store, page, reserve).ok_or(Interrupt::Again)
+    }
+
+    /// An id for a new page.
+    pub(crate) fn allocate(&self) -> Result<PageId> {
+        self.space.allocate(self.log.durable()).ok_or_else(|| Error::PartitionFull {
+            file: self.store.path.clone(),
+            pages: crate::pool::MAX_PAGES,
+        })
+    }
+
+    /// Waits until the log is durable up to `lsn`. Call without latches.
+    pub(crate) fn wait(&self, lsn: Lsn) -> Result<()> {
+        Ok(self.log.wait(lsn)?)
+    }
+}

@@ -1,0 +1,198 @@
+//! Write-back: dirty pages reach their files, never ahead of the log.
+
+use std::collections::HashMap;
+
+use wal::{Lsn, Storage};
+
+use super::double_write::DoubleWrite;
+use super::{Frame, Pool, ReadGuard, Store, WriteGuard};
+use crate::error::{Error, Result};
+use crate::page::Page;
+use crate::sync::{Arc, Mutex, Ordering};
+
+/// Pages a batch: one sync of the double-write file pays for all of them.
+pub(super) const BATCH: usize = 64;
+
+/// What only one write-back at a time may touch.
+#[derive(Debug)]
+pub(super) struct WriteBack<const PAGE: usize>(Mutex<State<PAGE>>);
+
+#[derive(Debug)]
+struct State<const PAGE: usize> {
+    double_write: DoubleWrite,
+    /// Files written to since they were last synced, by partition.
+    unsynced: HashMap<u32, Arc<Store>>,
+    /// Copies of the pages of the batch under way.
+    batch: Vec<Copied<PAGE>>,
+    /// The first failed sync. Behind it nothing is written any more: the kernel may have dropped what it
+    /// could not write, so only a new start from the log tells what the files hold.
+    failed: Option<String>,
+}
+
+#[derive(Debug)]
+struct Copied<const PAGE: usize> {
+    frame: u32,
+    tag: u64,
+    store: Arc<Store>,
+    page: Page<PAGE>,
+}
+
+impl<const PAGE: usize> WriteBack<PAGE> {
+    pub(super) fn new(storage: &dyn Storage, frames: usize) -> Result<Self> {
+        let slots = (frames / 4).clamp(BATCH, 2048);
+        let double_write = DoubleWrite::open(storage, slots)?;
+        Ok(Self(Mutex::new(State { double_write, unsynced: HashMap::new(), batch: Vec::new(), failed: None })))
+    }
+}
+
+impl<const PAGE: usize> Pool<PAGE> {
+    /// Mends pages of `stores` that a power loss tore, from their copies. Call once, before anything is
+    /// read. A store whose file cannot be read is left as it is: its pages will say what is wrong.
+    ///
+    /// # Errors
+    /// The double-write file cannot be read, or a file cannot be written or synced.
+    pub(crate) fn mend(&self, stores: &HashMap<u32, Arc<Store>>) -> Result<()> {
+        let mut state = self.write_back.0.lock();
+        for ((partition, id), copy) in state.double_write.copies::<PAGE>()? {
+            let Some(store) = stores.get(&partition) else { continue };
+            if let Err(Error::Damaged { .. }) = store.read(id, &mut Page::<PAGE>::zeroed()) {
+                store.write(&copy)?;
+            }
+        }
+        // Writes of the last run may wait in the kernel still; their copies are about to be overwritten.
+        stores.values().try_for_each(|store| store.sync())?;
+        state.double_write.begin_round();
+        Ok(())
+    }
+
+    /// Writes back those of the frames that are dirty. Pages that are latched exclusively are passed over.
+    /// Call without latches: it waits for the log and for the disk.
+    ///
+    /// # Errors
+    /// The log, the double-write file or a data file failed; pages that did not reach their file stay dirty.
+    pub(crate) fn write_back(&self, frames: &[u32]) -> Result<()> {
+        let mut state = self.write_back.0.lock();
+        frames.chunks(BATCH).try_for_each(|frames| self.write_batch(&mut state, frames))
+    }
+
+    /// Writes back every page that was dirtied before `lsn` of its log.
+    ///
+    /// # Errors
+    /// As for [`Pool::write_back`].
+    pub(crate) fn write_back_before(&self, log_id: u32, lsn: Lsn) -> Result<()> {
+        let due = |frame: &Frame| frame.recovery_lsn().is_some_and(|dirty| dirty < lsn);
+        let mut due: Vec<_> = (0..self.frames.len() as u32)
+            .filter(|&index| due(&self.frames[index as usize]))
+            .filter_map(|index| {
+                let guard = ReadGuard::latch(self, index);
+                let ours = guard.owner().is_some_and(|store| store.log_id == log_id);
+                ours.then(|| (self.frames[index as usize].tag.load(Ordering::Relaxed), index))
+            })
+            .collect();
+        // By file and place: neighbours are written together.
+        due.sort_unstable();
+        let due: Vec<_> = due.into_iter().map(|(_, index)| index).collect();
+        due.chunks(BATCH).try_for_each(|batch| self.write_back(batch))
+    }
+
+    /// Makes all pages that were written back durable.
+    ///
+    /// # Errors
+    /// A file cannot be synced; nothing is written back from then on.
+    pub(crate) fn sync_files(&self) -> Result<()> {
+        self.write_back.0.lock().sync_files()
+    }
+
+    /// Empties every frame of the store, dirty or not: its file is about to be removed.
+    pub(crate) fn discard(&self, store: &Arc<Store>) {
+        let mut state = self.write_back.0.lock();
+        state.unsynced.remove(&store.partition);
+        for index in 0..self.frames.len() as u32 {
+            let of_store = |guard: &ReadGuard<'_, PAGE>| guard.owner().is_some_and(|owner| Arc::ptr_eq(owner, store));
+            if !of_store(&ReadGuard::latch(self, index)) {
+                continue;
+            }
+            let mut guard = WriteGuard::latch(self, index);
+            if guard.owner().is_some_and(|owner| Arc::ptr_eq(owner, store)) {
+                guard.vacate();
+                drop(guard);
+                self.free.lock().push(index);
+            }
+        }
+    }
+
+    fn write_batch(&self, state: &mut State<PAGE>, frames: &[u32]) -> Result<()> {
+        state.check()?;
+        state.batch.clear();
+        let copies = frames.iter().filter_map(|&index| self.copy(index));
+        state.batch.extend(copies);
+        if state.batch.is_empty() {
+            return Ok(());
+        }
+        // The law: no page before its log. The latches are released, so waiting is allowed.
+        for copied in &state.batch {
+            copied.store.flush_log(copied.page.lsn())?;
+        }
+        if state.double_write.room() < state.batch.len() {
+            state.sync_files()?;
+            state.double_write.begin_round();
+        }
+        let copies = state.batch.iter().map(|copied| (copied.store.partition, &copied.page));
+        state.double_write.append(copies)?;
+        state.sync(|state| state.double_write.sync())?;
+        for copied in &state.batch {
+            state.unsynced.entry(copied.store.partition).or_insert_with(|| copied.store.clone());
+            copied.store.write(&copied.page)?;
+        }
+        state.batch.iter().for_each(|copied| self.mark_clean(copied));
+        self.counters.write_backs.add(1);
+        self.counters.written_pages.add(state.batch.len() as u64);
+        state.batch.clear();
+        Ok(())
+    }
+
+    /// A sealed copy of a dirty page.
+    fn copy(&self, index: u32) -> Option<Copied<PAGE>> {
+        let guard = ReadGuard::try_latch(self, index)?;
+        let frame = guard.frame();
+        if !frame.is_dirty() {
+            return None;
+        }
+        let mut page = Page::clone(&guard);
+        let (store, tag) = (guard.owner()?.clone(), frame.tag.load(Ordering::Relaxed));
+        drop(guard);
+        page.seal();
+        Some(Copied { frame: index, tag, store, page })
+    }
+
+    /// The copy has been written: the frame is clean, or dirty only from the copy's LSN on.
+    fn mark_clean(&self, copied: &Copied<PAGE>) {
+        let guard = ReadGuard::latch(self, copied.frame);
+        let frame = guard.frame();
+        if frame.tag.load(Ordering::Relaxed) != copied.tag || !frame.is_dirty() {
+            return;
+        }
+        // Nobody can be changing the page or its mark: that takes the exclusive latch.
+        let since = if guard.lsn() == copied.page.lsn() { 0 } else { copied.page.lsn().get().max(1) };
+        frame.recovery_lsn.store(since, Ordering::Release);
+    }
+}
+
+impl<const PAGE: usize> State<PAGE> {
+    fn check(&self) -> Result<()> {
+        self.failed.as_ref().map_or(Ok(()), |cause| Err(Error::WriteBackFailed { cause: cause.clone() }))
+    }
+
+    /// Runs a sync and remembers its failure. A failed write is no such thing: the pages stay dirty, and the
+    /// next attempt may succeed, on a disk that has room again.
+    fn sync(&mut self, sync: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.check()?;
+        sync(self).inspect_err(|error| self.failed = Some(error.to_string()))
+    }
+
+    fn sync_files(&mut self) -> Result<()> {
+        self.sync(|state| state.unsynced.values().try_for_each(|store| store.sync()))?;
+        self.unsynced.clear();
+        Ok(())
+    }
+}
