@@ -19,7 +19,8 @@ Examples:
       two of them, with median and spread
   experiments compare --presets option2 --engine mutex,coupled --wait after-release
       one preset with single settings changed: every combination is a run
-  experiments compare --presets option4 --engine mutex,coupled --partitions 1 --no-sync --reads 50 --writers 2
+  experiments compare --presets option4 --engine mutex,coupled --partitions 1 --pool 1GiB --no-sync \\
+                      --reads 50 --writers 2
       the latches alone: data in memory, no sync, half reads and half writes
   experiments compare --breakdown
       from baseline to option4, one setting at a time

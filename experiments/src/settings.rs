@@ -11,6 +11,7 @@ use wal::CommitPolicy;
 use crate::units;
 
 const POOL_BYTES: usize = 64 << 20;
+const UNSYNCED_LOG_BYTES: u64 = 16 << 30;
 
 /// What a database is opened with, and what a result carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,8 +53,10 @@ fn synced() -> bool {
 }
 
 impl Settings {
-    /// The engine's options for these settings; everything else stays at the engine's default.
+    /// The engine's options for these settings; everything else stays at the engine's default. Without a sync
+    /// the log is let grow: a checkpoint's writes would drown what is left to measure.
     pub(crate) fn options(&self) -> tree::Options {
+        let defaults = tree::Options::default();
         tree::Options {
             engine: self.engine,
             partitions: self.partitions,
@@ -63,7 +66,8 @@ impl Settings {
             page_images: self.page_images,
             pool_bytes: self.pool_bytes,
             sync: self.sync,
-            ..tree::Options::default()
+            log_max_bytes: if self.sync { defaults.log_max_bytes } else { UNSYNCED_LOG_BYTES },
+            ..defaults
         }
     }
 
@@ -146,6 +150,7 @@ impl Override {
 
 fn bytes_text(bytes: usize) -> String {
     match bytes {
+        b if b >= 1 << 30 && b.is_multiple_of(1 << 30) => format!("{}GiB", b >> 30),
         b if b >= 1 << 20 && b.is_multiple_of(1 << 20) => format!("{}MiB", b >> 20),
         b if b >= 1 << 10 && b.is_multiple_of(1 << 10) => format!("{}KiB", b >> 10),
         b => b.to_string(),

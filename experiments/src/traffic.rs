@@ -3,8 +3,6 @@
 //! A document is a function of its table, its number and its revision. So a read-back knows the bytes that an
 //! acknowledged write must have left without keeping them.
 
-use std::io::Write;
-
 /// One of the three tables.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
@@ -62,8 +60,7 @@ impl Table {
     /// Replaces `key` by the key of the `index`th document.
     pub(crate) fn write_key(self, index: u64, key: &mut Vec<u8>) {
         key.clear();
-        key.extend_from_slice(self.prefix().as_bytes());
-        push_decimal(self.first_number() + index, key);
+        Parts(key).text(self.prefix()).number(self.first_number() + index);
     }
 
     /// The index of a key that [`Table::write_key`] made; `None` for any other key.
@@ -80,55 +77,55 @@ impl Table {
         document.clear();
         let number = self.first_number() + index;
         let random = mixed(number ^ (u64::from(revision) << 40) ^ ((self as u64) << 62));
+        let mut parts = Parts(document);
         match self {
-            Table::Users => put(
-                document,
-                format_args!(
-                    r#"{{"name":"User {number}","email":"user{number}@example.com","age":{}}}"#,
-                    20 + random % 40
-                ),
-            ),
-            Table::Products => put(
-                document,
-                format_args!(
-                    r#"{{"name":"{}","price":{}.99,"in_stock":{}}}"#,
-                    PRODUCTS[(random % 10) as usize],
-                    9 + (random >> 8) % 990,
-                    (random >> 32).is_multiple_of(2)
-                ),
-            ),
-            Table::Orders => put(
-                document,
-                format_args!(
-                    r#"{{"user_id":"user-{:03}","product_id":"prod-{:03}","quantity":{},"status":"{}"}}"#,
-                    random % 100,
-                    (random >> 8) % 100,
-                    1 + (random >> 16) % 5,
-                    STATUSES[((random >> 24) % 4) as usize]
-                ),
-            ),
+            Table::Users => {
+                parts.text(r#"{"name":"User "#).number(number).text(r#"","email":"user"#).number(number);
+                parts.text(r#"@example.com","age":"#).number(20 + random % 40).text("}");
+            }
+            Table::Products => {
+                parts.text(r#"{"name":""#).text(PRODUCTS[(random % 10) as usize]);
+                parts.text(r#"","price":"#).number(9 + (random >> 8) % 990).text(r#".99,"in_stock":"#);
+                parts.text(if random >> 63 == 0 { "true}" } else { "false}" });
+            }
+            Table::Orders => {
+                parts.text(r#"{"user_id":"user-0"#).two_digits(random % 100);
+                parts.text(r#"","product_id":"prod-0"#).two_digits((random >> 8) % 100);
+                parts.text(r#"","quantity":"#).number(1 + (random >> 16) % 5).text(r#","status":""#);
+                parts.text(STATUSES[((random >> 24) % 4) as usize]).text(r#""}"#);
+            }
         }
     }
 }
 
-/// Digits by hand: a key is made for every operation, and the formatter would cost more than a cached read.
-fn push_decimal(mut number: u64, text: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(&digits[first..]);
-}
+/// Builds text by hand: a document is made for every write and again for its read-back, and the formatter would
+/// cost as much as the write itself where nothing is synced.
+struct Parts<'a>(&'a mut Vec<u8>);
 
-/// Writing to a vector cannot fail.
-fn put(buffer: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let _ = buffer.write_fmt(text);
+impl Parts<'_> {
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn number(&mut self, mut number: u64) -> &mut Self {
+        let mut digits = [0_u8; 20];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[first..]);
+        self
+    }
+
+    fn two_digits(&mut self, number: u64) -> &mut Self {
+        self.number(number / 10).number(number % 10)
+    }
 }
 
 /// The finalizer of splitmix64 (Steele, Lea, Flood 2014): spreads a counter over all bits.

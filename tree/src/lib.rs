@@ -32,6 +32,9 @@ mod epoch;
 mod error;
 #[allow(unsafe_code, reason = "latches and the pool are where all unsafe code lives")]
 mod latch;
+#[cfg(feature = "loom")]
+#[allow(unsafe_code, reason = "a cell behind a latch, for the model of the latch")]
+pub mod model;
 mod options;
 mod overlay;
 mod page;

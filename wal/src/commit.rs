@@ -48,9 +48,10 @@ use crate::sync::{AtomicBool, AtomicU64, Deadline, Gate, Mutex, MutexGuard, Orde
 use crate::tail::{Batch, Tail};
 use crate::{Error, Lsn, record};
 
-/// How long a greedy leader lets the group that was served last come back, at most. Longer than it takes
-/// to wake them on a busy machine, shorter than a sync.
-const REJOIN: Duration = Duration::from_micros(50);
+/// How long a greedy leader lets the group that was served last come back, at most. Waking a processor that
+/// a sync has left idle takes some 50 µs in a virtual machine, and a writer that misses a group waits for a
+/// whole sync: below that time writers split into alternating groups, far above it stragglers hold up all.
+const REJOIN: Duration = Duration::from_micros(100);
 
 /// Everything that appenders, waiters and leaders share.
 #[derive(Debug)]
@@ -314,7 +315,7 @@ impl Core {
     /// Stops the log for good: every wait and append from now on gets the first error.
     pub(crate) fn poison(&self, error: Error) {
         self.stop(error);
-        self.wakers.wake(u64::MAX);
+        self.wake_futures();
     }
 
     /// [`Core::poison`] for the leader, who wakes futures only when it has stepped down: their wakers are
@@ -331,6 +332,11 @@ impl Core {
         drop(leader);
         self.gates[parity].open();
         self.gates[parity ^ 1].let_one_through();
+        self.wake_futures();
+    }
+
+    /// Wakes every future whose outcome is known.
+    pub(crate) fn wake_futures(&self) {
         let stopped = self.poisoned.load(Ordering::Acquire);
         self.wakers.wake(if stopped { u64::MAX } else { self.durable.load(Ordering::Acquire) });
     }

@@ -160,8 +160,12 @@ fn run(core: &Core) {
             waiting.wakers.last_key_value().map(|(&(lsn, _), _)| lsn)
         };
         match last {
-            // An error is told to the futures by the poison.
-            Some(lsn) => drop(core.wait(lsn, Urgency::ByPolicy)),
+            Some(lsn) => {
+                // An error is told to the futures by the poison.
+                let _ = core.wait(lsn, Urgency::ByPolicy);
+                // The leader does this too, but later than it publishes: until then, this loop would spin.
+                core.wake_futures();
+            }
             None => core.wakers.changed.wait(value),
         }
     }

@@ -43,7 +43,7 @@ mod tail;
 
 pub use error::Error;
 pub use future::Durable;
-pub use log::Log;
+pub use log::{Log, Replay};
 pub use lsn::Lsn;
 pub use options::{CommitPolicy, Options};
 pub use stats::Stats;

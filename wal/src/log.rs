@@ -14,6 +14,9 @@ use crate::supply::Supply;
 use crate::sync::Ordering;
 use crate::{Error, Lsn};
 
+/// Takes what recovery replays: every record with its LSN, in order.
+pub type Replay<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), Error> + 'a;
+
 /// A write-ahead log: appends are cheap and in order, waits make them durable in groups.
 ///
 /// A log does not lock its folder: whoever opens the folder does, by [`Storage::lock`].
@@ -68,7 +71,7 @@ impl Log {
         name: &str,
         options: Options,
         from: Lsn,
-        replay: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), Error>,
+        replay: &mut Replay<'_>,
     ) -> Result<Log, Error> {
         options.validate()?;
         let segments = segments(storage, name, &options);

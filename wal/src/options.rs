@@ -41,7 +41,9 @@ impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let wrong = |reason: String| Err(Error::Options { reason });
         let bytes = self.segment_bytes;
-        if bytes % segment::HEADER_BYTES != 0 || !(2 * segment::HEADER_BYTES..=1 << 30).contains(&bytes) {
+        if !bytes.is_multiple_of(segment::HEADER_BYTES)
+            || !(2 * segment::HEADER_BYTES..=1 << 30).contains(&bytes)
+        {
             return wrong(format!(
                 "segment_bytes is {bytes}; it must be a multiple of {} between 8192 and 1 GiB",
                 segment::HEADER_BYTES
@@ -68,7 +70,8 @@ pub enum CommitPolicy {
     /// processor, because a kernel timer is no more exact than 50 µs: keep it short.
     Immediate(Duration),
     /// No timer: who finds a flush under way joins the next one. The group that a flush has just served is
-    /// given a few dozen microseconds to come back, so that writers do not split into two alternating halves.
+    /// given a moment (at most 100 µs) to come back, so that writers do not split into two alternating
+    /// halves; a lone commit never waits.
     Greedy,
 }
 

@@ -23,7 +23,7 @@
 
 use crate::record::{self, Body};
 use crate::segment::{HEADER_BYTES, Header, Segments};
-use crate::{Error, Lsn};
+use crate::{Error, Lsn, Replay};
 
 /// Judges, cuts and syncs a log; answers its end.
 pub(crate) fn recover(segments: &Segments, from: Lsn) -> Result<u64, Error> {
@@ -52,7 +52,7 @@ pub(crate) fn replay(
     segments: &Segments,
     from: Lsn,
     end: u64,
-    receive: &mut dyn FnMut(Lsn, &[u8]) -> Result<(), Error>,
+    receive: &mut Replay<'_>,
 ) -> Result<(), Error> {
     for number in segments.number_before(from.get())..=segments.number_before(end) {
         let image = image(segments, number)?;
@@ -165,7 +165,7 @@ fn find_tail(segments: &Segments, numbers: &[u64], from: Lsn, first: u64) -> Res
             break;
         }
         let mut records = Records::new(segments, number, &image);
-        while let Some((end, _)) = records.next() {
+        for (end, _) in records.by_ref() {
             tail.end = end;
         }
         tail.proven = tail.proven.max(records.synced);

@@ -151,7 +151,7 @@ mod primitives {
 
     /// Time does not pass in a model: a pause is a chance for the others.
     #[derive(Debug, Default)]
-    pub(crate) struct Pause;
+    pub(crate) struct Pause {}
 
     impl Pause {
         pub(crate) fn sleep(&self, _length: Duration) {

@@ -215,6 +215,20 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// The overrides that all runs share: `partitions=1`, `no-sync`.
+    pub(crate) fn common(&self) -> Vec<&str> {
+        let first = self.runs.first().map_or("", |run| run.preset.as_str());
+        let shared =
+            |part: &&str| self.runs.iter().all(|run| run.preset.split('+').skip(1).any(|own| own == *part));
+        first.split('+').skip(1).filter(shared).collect()
+    }
+
+    /// A run's label without what all runs share: it is said once instead.
+    pub(crate) fn short<'a>(&self, label: &'a str) -> String {
+        let common = self.common();
+        label.split('+').filter(|part: &&'a str| !common.contains(part)).collect::<Vec<_>>().join("+")
+    }
+
     /// Everything that checks and read-backs found.
     pub(crate) fn faults(&self) -> Vec<&str> {
         self.runs.iter().flat_map(|run| run.faults.iter().map(String::as_str)).collect()
@@ -327,6 +341,16 @@ pub(crate) mod tests {
         assert_eq!(median(&[]), 0.0);
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn what_all_runs_share_is_left_out_of_their_names() {
+        let mut report = sample();
+        for (run, engine) in report.runs.iter_mut().zip(["mutex", "coupled"].into_iter().cycle()) {
+            run.preset = format!("option4+engine={engine}+partitions=1+no-sync");
+        }
+        assert_eq!(report.common(), ["partitions=1", "no-sync"]);
+        assert_eq!(report.short(&report.runs[1].preset), "option4+engine=coupled");
     }
 
     #[test]

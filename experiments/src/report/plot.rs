@@ -34,7 +34,7 @@ pub(crate) fn svg(report: &Report) -> Result<String> {
 /// The label of the group of bars that a run belongs to.
 fn group(report: &Report, run: &RunReport) -> String {
     if report.breakdown.is_some() {
-        run.preset.clone()
+        report.short(&run.preset)
     } else if report.growth.is_some() {
         format!("{} keys", thousands(run.keys as f64))
     } else {
@@ -47,9 +47,9 @@ fn colour(report: &Report, run: &RunReport) -> String {
     if report.breakdown.is_some() {
         writer_label(run)
     } else if report.growth.is_some() && report.runs.iter().any(|other| other.writers != run.writers) {
-        format!("{}, {}", run.preset, writer_label(run))
+        format!("{}, {}", report.short(&run.preset), writer_label(run))
     } else {
-        run.preset.clone()
+        report.short(&run.preset)
     }
 }
 
@@ -74,7 +74,7 @@ fn series(report: &Report, bar: &dyn Fn(&PhaseReport) -> (f64, String)) -> Vec<S
 
 fn rate_title(report: &Report, phase: &str) -> String {
     let what = if phase == "inserts" { "acknowledged inserts" } else { "operations" };
-    format!("{what} a second, logarithmic (and ratio to {})", report.baseline)
+    format!("{what} a second, logarithmic (and ratio to {})", report.short(&report.baseline))
 }
 
 fn caption(report: &Report) -> Vec<String> {

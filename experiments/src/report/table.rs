@@ -62,7 +62,11 @@ fn caption(report: &Report, phase: &str) -> String {
         [promise] => promise,
         _ => "durability differs, see the result's settings",
     };
-    wrapped(&format!("{phase}: {promise}; ratio to {}", report.baseline))
+    let all = match report.common()[..] {
+        [] => String::new(),
+        ref common => format!("; all with {}", common.join(", ")),
+    };
+    wrapped(&format!("{phase}: {promise}{all}; ratio to {}", report.short(&report.baseline)))
 }
 
 fn phase_table(report: &Report, phase: &str) -> Table {
@@ -79,7 +83,7 @@ fn phase_table(report: &Report, phase: &str) -> Table {
     };
     let mut table = plain_table(&show.header(), 1);
     for (run, phase) in rows {
-        table.add_row(show.row(run, phase));
+        table.add_row(show.row(report.short(&run.preset), run, phase));
     }
     table
 }
@@ -109,8 +113,8 @@ impl Columns {
         header
     }
 
-    fn row(&self, run: &RunReport, phase: &PhaseReport) -> Vec<String> {
-        let mut row = vec![run.preset.clone(), run.writers.to_string()];
+    fn row(&self, name: String, run: &RunReport, phase: &PhaseReport) -> Vec<String> {
+        let mut row = vec![name, run.writers.to_string()];
         let mut add = |shown: bool, values: &[String]| {
             row.extend(values.iter().filter(|_| shown).cloned());
         };
@@ -155,10 +159,15 @@ fn summary(report: &Report) -> String {
     let factors: Vec<String> = others
         .iter()
         .filter_map(|other| Some((other, crate::compare::ratio(best, other.headline()?)?)))
-        .map(|(other, factor)| format!("{} {}", ratio(factor), other.preset))
+        .map(|(other, factor)| format!("{} {}", ratio(factor), report.short(&other.preset)))
         .collect();
     let noun = if writers == 1 { "writer" } else { "writers" };
-    wrapped(&format!("\nWith {writers} {noun}, {}: {} is {}.", best.phase, last.preset, factors.join(", ")))
+    wrapped(&format!(
+        "\nWith {writers} {noun}, {}: {} is {}.",
+        best.phase,
+        report.short(&last.preset),
+        factors.join(", ")
+    ))
 }
 
 fn breakdown(report: &Report) -> String {
@@ -194,7 +203,7 @@ fn floors(report: &Report) -> String {
             floor.what.clone(),
             floor.threads.to_string(),
             thousands(floor.floor_per_s),
-            floor.preset.clone(),
+            report.short(&floor.preset),
             thousands(floor.tree_per_s),
             ratio(floor.ratio),
         ]);
@@ -208,7 +217,7 @@ fn growth(report: &Report) -> String {
     for line in growth {
         text += &wrapped(&format!(
             "{}, {} writers, {}: p95 at {} keys is {} that at {} keys.",
-            line.preset,
+            report.short(&line.preset),
             line.writers,
             line.phase,
             thousands(line.to_keys as f64),

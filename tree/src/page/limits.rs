@@ -1,25 +1,23 @@
-//! How large keys and values may be, so that a split always makes room.
+//! How large keys and values may be, so that splits always make room in the end.
 //!
 //! Let `C` be the page without its header, `K` the longest key (and so the longest fence) and `M` the
-//! largest cell with its slot. Two claims rest on `2K + 2M <= C`, which is checked for all pages at compile
-//! time:
+//! largest cell with its slot. Two claims rest on `2K + M + 12 <= C` and `3K + 24 <= C`:
 //!
-//! **One maximum cell fits besides two maximum fences** (and, in an inner node, besides the first child):
-//! `2K + M + 12 <= C`, as `M > 12`.
+//! **One maximum cell fits besides two maximum fences**, and one maximum separator besides them and the
+//! first child of an inner node. So a leaf without cells has room for any, and an inner node of one child
+//! has room for any separator.
 //!
-//! **Every full node splits in two so that the pending cell finds room.** Take the node's cells and the
-//! pending one in key order, `T` bytes together, with `l` and `h` the sizes of the fences. Without the
-//! pending cell they fitted: `T + l + h <= C + M`. Splitting before cell `j` by a separator of `s(j)` bytes
-//! makes a left node of `l + s(j) + (cells below j)` and a right node of `s(j) + h + (cells from j on)`
-//! bytes; prefixes only grow, so no cell does. Let `j` be the last position where the left node fits; `j = 1`
-//! does by the first claim. If `j` is the last cell of all, the right node fits by the first claim. Otherwise
-//! the left node of `j + 1` does not fit: `(cells below j) > C - l - s(j+1) - (cell j)`, so the right node of
-//! `j` has less than `s(j) + h + T - C + l + s(j+1) + (cell j) <= 2K + 2M <= C` bytes. The same argument with
-//! `C - M` for `C`, and the separator moving out of the node, serves inner nodes, which are split before the
-//! pending separator is known to either side: `3K + 24 <= C - M`.
+//! **A node of two or more cells can be split between any two of them.** Say that it holds `l + h + E` bytes
+//! of fences and cells, and is split before cell `j` by the separator `s`. The left half takes the fence `s`
+//! for `h` and for cell `j` and those behind it. `s` is no longer than the key of `j`, which is the prefix
+//! (no longer than `h`, or empty if `h` is infinite) and the suffix in cell `j`: it takes no more room than
+//! what went. The right half takes `s` for `l` and for the cells before `j`, and `s` is at most one byte
+//! longer than what the keys before and behind it share: by the same token, it fits.
 //!
-//! With a quarter of the page as a bare limit on keys the second claim is false: two large neighbours that
-//! share all but their last byte make a separator as large as they are, on both sides of the split.
+//! So a split that regards only what is there always succeeds, each one leaves less to the half that the
+//! pending cell goes to, and at the latest a half without another cell has room for it. Nearly always the
+//! first split is enough. It is not with large neighbours that share all but their last bytes: their
+//! separator, as large as they are, is stored on both sides.
 
 use super::HEADER;
 
@@ -37,16 +35,18 @@ pub(crate) const fn capacity(page: usize) -> usize {
     page - HEADER
 }
 
-/// The largest sum of a key's and its value's bytes that a leaf keeps. What is larger goes to overflow pages.
-pub(crate) const fn max_inline(page: usize) -> usize {
-    page / 4 - 16
+/// The longest key, in bytes: 1024, or less in small pages.
+pub const fn max_key(page: usize) -> usize {
+    let fitting = (capacity(page) - 2 * INNER_CELL - 2 * SLOT - OVERFLOW_REF) / 3;
+    let quarter = page / 4;
+    let key = if fitting < quarter { fitting } else { quarter };
+    if key < 1024 { key } else { 1024 }
 }
 
-/// The longest key, in bytes: 1000 in a page of 4096 bytes, never above 1024. A reference to overflow pages
-/// always fits besides it.
-pub(crate) const fn max_key(page: usize) -> usize {
-    let key = max_inline(page) - OVERFLOW_REF;
-    if key < 1024 { key } else { 1024 }
+/// The largest sum of a key's and its value's bytes that a leaf keeps: a reference to overflow pages always
+/// fits besides the longest key. What is larger goes to overflow pages.
+pub const fn max_inline(page: usize) -> usize {
+    max_key(page) + OVERFLOW_REF
 }
 
 /// Whether a leaf keeps a value of `value_len` bytes itself; otherwise it goes to overflow pages.
@@ -59,17 +59,16 @@ pub(crate) const fn max_cell(page: usize) -> usize {
     SLOT + LEAF_CELL + max_inline(page)
 }
 
-const fn splits_always_make_room(page: usize) -> bool {
+const fn splits_make_room_in_the_end(page: usize) -> bool {
     let (c, k, m) = (capacity(page), max_key(page), max_cell(page));
     let first_child = SLOT + INNER_CELL;
-    let separator = SLOT + INNER_CELL + k;
-    2 * k + m + first_child <= c && 2 * k + 2 * m <= c && separator <= m && 3 * k + 2 * first_child + m <= c
+    2 * k + m + first_child <= c && 3 * k + 2 * first_child <= c
 }
 
 const _: () = {
     let mut page = 256;
     while page <= 32768 {
-        assert!(splits_always_make_room(page));
+        assert!(splits_make_room_in_the_end(page));
         page += 64;
     }
 };

@@ -2,7 +2,8 @@
 //!
 //! Positions are chosen by bytes, not by slots, and count the separator, which both halves store as a fence:
 //! so among nearly balanced splits one with a short separator wins (the "split interval" of Bayer and
-//! Unterauer's prefix B-trees, 1977). That the halves always fit is proven in [`limits`](super::limits).
+//! Unterauer's prefix B-trees, 1977). That there always is a split whose halves fit is proven in
+//! [`limits`](super::limits).
 
 use super::Page;
 use super::limits::{LEAF_CELL, SLOT, capacity};
@@ -19,7 +20,7 @@ pub(crate) struct LeafSplit {
 
 /// Where to split a leaf that has no room for `key` with a value of `value_len` bytes
 /// ([`Value::stored_len`](super::Value::stored_len)): inserted, or in place of a smaller value of the same
-/// key. The side that takes it has room for it afterwards.
+/// key. Nearly always, the side that takes it has room for it afterwards: see [`limits`](super::limits).
 ///
 /// With `ascending` (the caller saw consecutive ascending inserts here) the split is made at the point of
 /// insertion, so that the nodes that an ascending run leaves behind are full: what lies above the point goes
@@ -94,11 +95,23 @@ impl<'a, const PAGE: usize> LeafPlan<'a, PAGE> {
         common_prefix(self.suffix(cell - 1), self.suffix(cell)) + 1
     }
 
-    /// The bytes that both halves need if split in front of a cell. Prefixes that grow make them smaller.
-    fn halves(&self, cell: usize, bytes_below: usize) -> (usize, usize) {
+    /// The bytes that the larger half needs if split in front of a cell, the pending one included. Prefixes
+    /// that grow make it smaller.
+    fn larger_half(&self, cell: usize, bytes_below: usize) -> usize {
+        self.larger(cell, bytes_below, self.total_bytes)
+    }
+
+    /// Whether both halves fit without the pending cell, but with the one that it is to replace.
+    fn is_possible(&self, cell: usize, bytes_below: usize) -> bool {
+        let replaced = if self.replaces { SLOT + self.page.cell_len(self.pending) } else { 0 };
+        let bytes_below = if cell > self.pending { bytes_below - self.pending_bytes + replaced } else { bytes_below };
+        self.larger(cell, bytes_below, self.page.used_bytes()) <= capacity(PAGE)
+    }
+
+    fn larger(&self, cell: usize, bytes_below: usize, total_bytes: usize) -> usize {
         let separator = self.page.prefix_len() + self.separator_len(cell);
         let (low, high) = (self.page.low_fence().len(), self.page.high_fence().map_or(0, <[u8]>::len));
-        (low + separator + bytes_below, separator + high + self.total_bytes - bytes_below)
+        (low + separator + bytes_below).max(separator + high + total_bytes - bytes_below)
     }
 
     fn at_insertion(&self) -> Option<LeafSplit> {
@@ -112,8 +125,7 @@ impl<'a, const PAGE: usize> LeafPlan<'a, PAGE> {
             if cell == 0 || cell == self.count() {
                 return None;
             }
-            let (left, right) = self.halves(cell, bytes_below);
-            (left.max(right) <= capacity(PAGE)).then(|| self.split_at(cell))
+            (self.larger_half(cell, bytes_below) <= capacity(PAGE)).then(|| self.split_at(cell))
         })
     }
 
@@ -123,13 +135,10 @@ impl<'a, const PAGE: usize> LeafPlan<'a, PAGE> {
             *sum += self.cell_bytes(cell);
             Some(*sum)
         });
-        let larger_half = |&(cell, bytes_below): &(usize, usize)| {
-            let (left, right) = self.halves(cell, bytes_below);
-            left.max(right)
-        };
         let splits = (1..self.count()).zip(bytes_below);
-        let (cell, _) =
-            splits.min_by_key(larger_half).expect("a leaf without room for a cell has another one");
+        let possible = splits.filter(|&(cell, bytes_below)| self.is_possible(cell, bytes_below));
+        let best = possible.min_by_key(|&(cell, bytes_below)| self.larger_half(cell, bytes_below));
+        let (cell, _) = best.expect("a leaf without room has another cell, and can be split between two");
         self.split_at(cell)
     }
 
@@ -154,7 +163,7 @@ pub(crate) fn split_before<const PAGE: usize>(page: &Page<PAGE>, key: &[u8]) -> 
 
 /// Where to split an inner node that has no room for a separator of the maximum size: the number of children
 /// that stay left, and the separator, which moves up as the lower bound of the right node. Both nodes keep at
-/// least one child, and both have room for a separator of the maximum size afterwards.
+/// least one child.
 ///
 /// # Panics
 /// If the node has less than two children: such a node has room for every separator.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wal::{CommitPolicy, Error, Log, Lsn, Options, Storage};
 
 /// Small segments, so that a short script turns many.
-pub fn small() -> Options {
+pub(crate) fn small() -> Options {
     Options {
         segment_bytes: 8192,
         buffer_bytes: 64 << 10,
@@ -17,15 +17,15 @@ pub fn small() -> Options {
 }
 
 /// A record as replay hands it over.
-pub type Replayed = (Lsn, Vec<u8>);
+pub(crate) type Replayed = (Lsn, Vec<u8>);
 
 /// Opens the log `log`; answers it with what it replayed.
-pub fn open(storage: &Arc<dyn Storage>, from: Lsn) -> Result<(Log, Vec<Replayed>), Error> {
+pub(crate) fn open(storage: &Arc<dyn Storage>, from: Lsn) -> Result<(Log, Vec<Replayed>), Error> {
     open_with(storage, small(), from)
 }
 
 /// [`open`] with other options.
-pub fn open_with(
+pub(crate) fn open_with(
     storage: &Arc<dyn Storage>,
     options: Options,
     from: Lsn,
@@ -39,12 +39,12 @@ pub fn open_with(
 }
 
 /// Creates the log `log`.
-pub fn create(storage: &Arc<dyn Storage>) -> Result<Log, Error> {
+pub(crate) fn create(storage: &Arc<dyn Storage>) -> Result<Log, Error> {
     Log::create(Arc::clone(storage), "log", small())
 }
 
 /// A payload that says which record it is, of a length that varies with it.
-pub fn payload(number: usize) -> Vec<u8> {
+pub(crate) fn payload(number: usize) -> Vec<u8> {
     let len = 8 + (number * 131) % 700;
     let mut bytes = (number as u64).to_le_bytes().to_vec();
     bytes.resize(len, number as u8 | 1);
@@ -52,6 +52,6 @@ pub fn payload(number: usize) -> Vec<u8> {
 }
 
 /// The name of a segment of the log `log`.
-pub fn segment(number: u64) -> String {
+pub(crate) fn segment(number: u64) -> String {
     format!("log-{number:016x}.log")
 }
