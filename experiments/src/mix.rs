@@ -71,7 +71,8 @@ impl FromStr for Mix {
     fn from_str(text: &str) -> Result<Mix, String> {
         let bad = || {
             format!(
-                "`{text}` is not a mix: write four proportions up to 1000000, inserts:updates:deletes:reads, as 5:2:1:10"
+                "`{text}` is not a mix: write four proportions up to 1000000, inserts:updates:deletes:reads, \
+                 as 5:2:1:10"
             )
         };
         let parts: Vec<u32> = text.split(':').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;

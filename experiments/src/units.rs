@@ -57,6 +57,17 @@ pub(crate) fn thousands(value: f64) -> String {
     text
 }
 
+/// `850`, `8.93k`, `93.1k`, `1.24M`: a rate in few letters.
+pub(crate) fn compact(value: f64) -> String {
+    let (scaled, unit) = match value {
+        v if v < 1e3 => return format!("{v:.0}"),
+        v if v < 1e6 => (v / 1e3, "k"),
+        v => (v / 1e6, "M"),
+    };
+    let decimals = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
+    format!("{scaled:.decimals$}{unit}")
+}
+
 /// `0.8 us`, `85 us`, `2.31 ms`, `57.3 ms`, `1.20 s`: three digits are enough to compare latencies.
 pub(crate) fn latency(micros: f64) -> String {
     match micros {
@@ -108,5 +119,6 @@ mod tests {
         assert_eq!(thousands(0.0), "0");
         assert_eq!(thousands(999.4), "999");
         assert_eq!(thousands(1_234_567.0), "1,234,567");
+        assert_eq!([850.0, 8_934.0, 93_140.0, 1_240_000.0].map(compact), ["850", "8.93k", "93.1k", "1.24M"]);
     }
 }

@@ -41,13 +41,15 @@ pub(crate) struct TableEntry {
     pub(crate) partitions: Vec<PartitionEntry>,
 }
 
-/// A partition: its number, its file without the suffix, and its items as of an LSN.
+/// A partition: its number, its file without the suffix, its items as of an LSN, and the pages that its file
+/// has at least: one with fewer was cut short.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct PartitionEntry {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) items: u64,
     pub(crate) items_lsn: u64,
+    pub(crate) pages: u64,
 }
 
 /// What is to be removed of a dropped partition.

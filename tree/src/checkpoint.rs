@@ -6,8 +6,8 @@
 //!    to there.
 //! 2. Write back the pages that were dirtied before `S`.
 //! 3. Redo LSN = the least recovery LSN of the pages that are dirty still, or `S` if there is none.
-//! 4. Sync the data files.
-//! 5. Record the redo LSN and the items in the catalog.
+//! 4. Note how many pages the data files have, then sync them: so many are durable.
+//! 5. Record the redo LSN, the items and the pages in the catalog.
 //! 6. Recycle the log before the redo LSN.
 //!
 //! Why no record is lost. Take a record that ends behind `S`: its LSN is above the redo LSN, so it will be
@@ -22,19 +22,19 @@ use std::collections::BTreeMap;
 use wal::{Log, Lsn};
 
 use crate::catalog::Catalog;
-use crate::database::Shared;
+use crate::database::{OpenLog, Shared};
 use crate::error::Result;
 use crate::sync::Arc;
 
-/// The items of the partitions of one log, as of an LSN.
-type Items = BTreeMap<u32, u64>;
+/// A number a partition of one log: its items as of an LSN, or its file's pages.
+type Numbers = BTreeMap<u32, u64>;
 
 impl<const PAGE: usize> Shared<PAGE> {
     /// Takes a checkpoint of every log.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let _one_at_a_time = self.checkpointing.lock();
-        let logs: Vec<_> = self.logs.read().values().cloned().collect();
-        logs.iter().try_for_each(|(id, name, log)| self.checkpoint_log(*id, name, log))
+        let logs = self.logs.read().clone();
+        logs.iter().try_for_each(|(name, open)| self.checkpoint_log(name, open))
     }
 
     /// Takes a checkpoint of one log, unless somebody else has just made room in it.
@@ -43,38 +43,44 @@ impl<const PAGE: usize> Shared<PAGE> {
         if log.bytes() < self.checkpoint_at(log) {
             return Ok(());
         }
-        let found = self.logs.read().values().find(|(_, _, other)| Arc::ptr_eq(other, log)).cloned();
-        match found {
-            Some((id, name, log)) => self.checkpoint_log(id, &name, &log),
-            None => Ok(()),
-        }
+        let logs = self.logs.read().clone();
+        let mut ours = logs.iter().filter(|(_, open)| Arc::ptr_eq(&open.log, log));
+        ours.try_for_each(|(name, open)| self.checkpoint_log(name, open))
     }
 
-    fn checkpoint_log(&self, id: u32, name: &str, log: &Arc<Log>) -> Result<()> {
+    fn checkpoint_log(&self, name: &str, OpenLog { id, log }: &OpenLog) -> Result<()> {
         let tables: Vec<_> = self.tables.read().values().cloned().collect();
         let partitions = || tables.iter().flat_map(|table| table.partitions.iter().flatten());
         let ours: Vec<_> = partitions().filter(|partition| Arc::ptr_eq(&partition.pages.log, log)).collect();
         let items_of = |partition: &&crate::partition::Partition<PAGE>| {
             (partition.pages.store.partition, partition.pages.count.get())
         };
-        let (start, items) = log.snapshot(|end| (end, ours.iter().map(items_of).collect::<Items>()));
+        let (start, items) = log.snapshot(|end| (end, ours.iter().map(items_of).collect::<Numbers>()));
         log.flush()?;
-        self.pool.write_back_before(id, start)?;
-        let redo = self.pool.least_recovery_lsn(id).unwrap_or(start).min(start);
+        self.pool.write_back_before(*id, start)?;
+        let redo = self.pool.least_recovery_lsn(*id).unwrap_or(start).min(start);
+        let pages_of = |partition: &&crate::partition::Partition<PAGE>| {
+            let store = &partition.pages.store;
+            Ok((store.partition, store.pages::<PAGE>()?))
+        };
+        let pages = ours.iter().map(pages_of).collect::<Result<Numbers>>()?;
         self.pool.sync_files()?;
-        self.change_catalog(|catalog| record(catalog, name, redo, start, &items))?;
+        self.change_catalog(|catalog| {
+            catalog.redo.insert(name.to_string(), redo.get());
+            record(catalog, start, &items, &pages);
+        })?;
         log.recycle(redo)?;
         self.checkpoints.add(1);
         Ok(())
     }
 }
 
-fn record(catalog: &mut Catalog, log: &str, redo: Lsn, items_lsn: Lsn, items: &Items) {
-    catalog.redo.insert(log.to_string(), redo.get());
+fn record(catalog: &mut Catalog, items_lsn: Lsn, items: &Numbers, pages: &Numbers) {
     for partition in catalog.tables.values_mut().flat_map(|table| &mut table.partitions) {
-        if let Some(&items) = items.get(&partition.id) {
+        if let (Some(&items), Some(&pages)) = (items.get(&partition.id), pages.get(&partition.id)) {
             partition.items = items;
             partition.items_lsn = items_lsn.get();
+            partition.pages = pages;
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::options::{LogScope, Maintenance, Options};
 use crate::partition::{Partition, create_file, open_file};
 use crate::pool::{Pool, Store};
 use crate::redo::{Redo, Replayed};
+use crate::space::FIRST_PAGES;
 use crate::stats::{Counter, Stats};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock};
 use crate::table::{TableInfo, TableOf, TableState};
@@ -38,14 +39,21 @@ pub(crate) struct Shared<const PAGE: usize> {
     options: Options,
     pub(crate) pool: Arc<Pool<PAGE>>,
     catalog: Mutex<Catalog>,
-    /// By name: number, name, log.
-    pub(crate) logs: RwLock<BTreeMap<String, (u32, String, Arc<Log>)>>,
+    /// By name.
+    pub(crate) logs: RwLock<BTreeMap<String, OpenLog>>,
     pub(crate) tables: RwLock<BTreeMap<String, Arc<TableState<PAGE>>>>,
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) checkpoints: Counter,
     closed: AtomicBool,
     /// Keeps other processes out; given back by [`DatabaseOf::close`].
     folder_lock: Mutex<Option<FolderLock>>,
+}
+
+/// A log, and the number that tells it apart from the others while the database is open.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenLog {
+    pub(crate) id: u32,
+    pub(crate) log: Arc<Log>,
 }
 
 struct FolderLock(#[allow(dead_code, reason = "held for its Drop")] Box<dyn Any + Send + Sync>);
@@ -229,7 +237,11 @@ impl<const PAGE: usize> Shared<PAGE> {
         let log_id = |entry: &PartitionEntry| {
             names.binary_search(&catalog.log_name(entry)).unwrap_or_default() as u32
         };
-        let open = |entry: &PartitionEntry| open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, log_id(entry));
+        let open = |entry: &PartitionEntry| {
+            let store = open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, log_id(entry))?;
+            store.expect_pages::<PAGE>(entry.pages)?;
+            Ok(store)
+        };
         let files: HashMap<u32, Result<Arc<Store>>> =
             catalog.partitions().map(|entry| (entry.id, open(entry))).collect();
         let stores = files.iter().filter_map(|(&id, store)| Some((id, store.as_ref().ok()?.clone()))).collect();
@@ -253,7 +265,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         for opened in logs.collect::<Vec<Result<_>>>() {
             let (id, name, log, partitions) = opened?;
             self.pool.write_back_before(id, Lsn::new(u64::MAX))?;
-            self.logs.write().insert(name.clone(), (id, name.clone(), log.clone()));
+            self.logs.write().insert(name.clone(), OpenLog { id, log: log.clone() });
             replayed.extend(partitions.into_iter().map(|partition| (partition.store.partition, (partition, log.clone()))));
         }
 
@@ -331,28 +343,28 @@ impl<const PAGE: usize> Shared<PAGE> {
         let names = partition_names(name, self.options.partitions);
         let ids = catalog.next_partition..;
         let mut entries: Vec<_> =
-            names.zip(ids).map(|(name, id)| PartitionEntry { id, name, items: 0, items_lsn: 0 }).collect();
+            names.zip(ids).map(|(name, id)| PartitionEntry { id, name, items: 0, items_lsn: 0, pages: u64::from(FIRST_PAGES) }).collect();
         for entry in &entries {
             create_file::<PAGE>(&*self.storage, &entry.file(), entry.id)?;
         }
         let logs: Vec<_> = entries.iter().map(|entry| self.log_of(&catalog, entry)).collect::<Result<_>>()?;
         self.storage.sync_dir().map_err(Error::io("sync", self.storage.path("")))?;
-        for (entry, (_, _, log)) in entries.iter_mut().zip(&logs) {
-            entry.items_lsn = log.durable().get();
+        for (entry, (_, open)) in entries.iter_mut().zip(&logs) {
+            entry.items_lsn = open.log.durable().get();
         }
         let table = TableEntry { created_at_ms, partitions: entries.clone() };
         self.change_catalog(|catalog| {
             catalog.next_partition += entries.len() as u32;
             catalog.tables.insert(name.to_string(), table);
-            for (_, log_name, log) in &logs {
-                catalog.redo.entry(log_name.clone()).or_insert(log.durable().get());
+            for (log_name, open) in &logs {
+                catalog.redo.entry(log_name.clone()).or_insert(open.log.durable().get());
             }
         })?;
-        let partitions = entries.iter().zip(logs).map(|(entry, (log_id, log_name, log))| {
-            let store = open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, log_id)?;
-            store.attach(log.clone());
-            self.logs.write().insert(log_name.clone(), (log_id, log_name, log.clone()));
-            Partition::open(self.pool.clone(), store, log, 0, &self.options)
+        let partitions = entries.iter().zip(logs).map(|(entry, (log_name, open))| {
+            let store = open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, open.id)?;
+            store.attach(open.log.clone());
+            self.logs.write().insert(log_name, open.clone());
+            Partition::open(self.pool.clone(), store, open.log, 0, &self.options)
         });
         let state = Arc::new(TableState::new(name, created_at_ms, partitions.collect()));
         self.tables.write().insert(name.to_string(), state.clone());
@@ -360,16 +372,16 @@ impl<const PAGE: usize> Shared<PAGE> {
     }
 
     /// The log of a new partition, made where partitions have logs of their own.
-    fn log_of(&self, catalog: &Catalog, entry: &PartitionEntry) -> Result<(u32, String, Arc<Log>)> {
+    fn log_of(&self, catalog: &Catalog, entry: &PartitionEntry) -> Result<(String, OpenLog)> {
         let name = catalog.log_name(entry);
-        if let Some(log) = self.logs.read().get(&name) {
-            return Ok(log.clone());
+        if let Some(open) = self.logs.read().get(&name).cloned() {
+            return Ok((name, open));
         }
         remove_log(&*self.storage, &name)?;
         let log = Log::create(self.storage.clone(), &name, self.log_options(catalog))?;
         // Numbers of logs only tell logs apart while the database is open: a partition's will do, shifted
         // past those that were given when it was opened.
-        Ok((NEW_LOGS + entry.id, name, Arc::new(log)))
+        Ok((name, OpenLog { id: NEW_LOGS + entry.id, log: Arc::new(log) }))
     }
 
     fn drop_table(&self, name: &str) -> Result<()> {
@@ -421,14 +433,14 @@ impl<const PAGE: usize> Shared<PAGE> {
     }
 
     fn flush(&self) -> Result<()> {
-        let logs: Vec<_> = self.logs.read().values().map(|(_, _, log)| log.clone()).collect();
-        logs.iter().try_for_each(|log| Ok(log.flush()?))
+        let logs: Vec<_> = self.logs.read().values().cloned().collect();
+        logs.iter().try_for_each(|open| Ok(open.log.flush()?))
     }
 
     /// What the background thread does now and then.
     fn maintain(&self) {
-        let logs: Vec<_> = self.logs.read().values().map(|(_, _, log)| log.clone()).collect();
-        for log in logs {
+        let logs: Vec<_> = self.logs.read().values().cloned().collect();
+        for OpenLog { log, .. } in logs {
             // Failures show themselves to whoever depends on the log or the pool.
             if log.durable() < log.end() {
                 let _ = log.flush();
@@ -441,8 +453,8 @@ impl<const PAGE: usize> Shared<PAGE> {
 
     fn stats(&self) -> Stats {
         let mut stats = Stats { pool: self.pool.stats(), checkpoints: self.checkpoints.get(), ..Stats::default() };
-        for (_, _, log) in self.logs.read().values() {
-            add(&mut stats.log, log.stats());
+        for open in self.logs.read().values() {
+            add(&mut stats.log, open.log.stats());
         }
         for table in self.tables.read().values() {
             for partition in table.partitions.iter().flatten() {

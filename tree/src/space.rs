@@ -6,7 +6,7 @@
 //! it and its unlinking is durable.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use wal::Lsn;
 
@@ -34,7 +34,7 @@ struct State {
     /// The lowest id that was never used.
     next: u32,
     /// Ids that no reader holds any more, but whose unlinking may not be durable yet.
-    pending: Vec<(Lsn, Vec<PageId>)>,
+    pending: VecDeque<(Lsn, Vec<PageId>)>,
 }
 
 impl<const PAGE: usize> FreeSpace<PAGE> {
@@ -42,7 +42,7 @@ impl<const PAGE: usize> FreeSpace<PAGE> {
     /// it that are not in use.
     pub(crate) fn new(free: Vec<u32>, next: u32) -> Self {
         let free = free.into_iter().map(Reverse).collect();
-        Self { state: Mutex::new(State { free, next, pending: Vec::new() }) }
+        Self { state: Mutex::new(State { free, next, pending: VecDeque::new() }) }
     }
 
     /// Takes an id out; `None` at the limit of [`MAX_PAGES`]. Unlinks up to `durable` are.
@@ -72,20 +72,16 @@ impl<const PAGE: usize> FreeSpace<PAGE> {
     pub(crate) fn retire(self: &Arc<Self>, ids: Vec<PageId>, lsn: Lsn) {
         if !ids.is_empty() {
             let space = self.clone();
-            epoch::defer(move || space.state.lock().pending.push((lsn, ids)));
+            epoch::defer(move || space.state.lock().pending.push_back((lsn, ids)));
         }
     }
 }
 
 impl State {
     fn reclaim(&mut self, durable: Lsn) {
-        let free = &mut self.free;
-        self.pending.retain(|(lsn, ids)| {
-            let usable = *lsn <= durable;
-            if usable {
-                free.extend(ids.iter().map(|id| Reverse(id.0)));
-            }
-            !usable
-        });
+        // Nearly in the order of LSNs: one that is out of order waits a little longer.
+        while let Some((_, ids)) = self.pending.pop_front_if(|(lsn, _)| *lsn <= durable) {
+            self.free.extend(ids.into_iter().map(|id| Reverse(id.0)));
+        }
     }
 }

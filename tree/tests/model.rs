@@ -165,3 +165,30 @@ fn a_million_operations_give_the_answers_of_a_btreemap() {
         }
     }
 }
+
+#[test]
+fn trees_shrink_soundly_whatever_the_order_of_deletes() {
+    for engine in engines() {
+        for seed in 0..30 {
+            let database = DatabaseOf::<TINY>::open_on(memory(), small(engine)).unwrap();
+            let table = database.create_table("t").unwrap();
+            let mut random = Random(seed);
+            // Long keys: inner nodes of two or three children, trees of six levels and more.
+            let key = |n: u64| format!("{:0>width$}-{n:05}", n % 7, width = 10 + (n % 40) as usize).into_bytes();
+            let mut keys: Vec<_> = (0..400).map(key).collect();
+            for key in &keys {
+                let _not_waited_for = table.put(key, b"value").unwrap();
+            }
+            for (left, _) in (0..keys.len()).rev().zip(0..) {
+                // Runs of neighbours on even seeds, single keys on odd ones.
+                let at = if seed % 2 == 0 { left / 2 } else { random.below(left as u64 + 1) as usize };
+                assert!(table.delete(&keys.remove(at)).unwrap().applied());
+                if left.is_multiple_of(40) {
+                    let report = database.check().unwrap();
+                    assert!(report.is_clean(), "{engine}, seed {seed}, {left} left: {report}");
+                }
+            }
+            assert_eq!(database.check().unwrap().keys(), 0);
+        }
+    }
+}

@@ -38,6 +38,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::background::Orders;
 use crate::future::Wakers;
 use crate::options::{CommitPolicy, Options};
 use crate::segment::Segments;
@@ -78,6 +79,7 @@ pub(crate) struct Core {
     pub(crate) recycled: AtomicU64,
     pub(crate) supply: Supply,
     pub(crate) wakers: Wakers,
+    pub(crate) orders: Orders,
     pub(crate) counters: FlushCounters,
 }
 
@@ -129,6 +131,7 @@ impl Core {
             recycled: AtomicU64::new(recycled),
             supply,
             wakers: Wakers::default(),
+            orders: Orders::default(),
             counters: FlushCounters::default(),
         }
     }
@@ -202,12 +205,17 @@ impl Core {
                 Some(leader) => self.lead(leader, lsn, urgency),
                 None => {
                     if urgency == Urgency::AtOnce {
-                        self.pause.cut();
+                        self.hurry();
                     }
                     gate.wait(value);
                 }
             }
         }
+    }
+
+    /// Ends the window that a leader may be waiting in.
+    pub(crate) fn hurry(&self) {
+        self.pause.cut();
     }
 
     fn gate_of(&self, lsn: u64) -> &Gate {
@@ -229,7 +237,14 @@ impl Core {
         }
         role.ended = true;
         drop(role);
-        if turn_is_near && let Err(error) = self.supply.prepare() {
+        if turn_is_near && self.supply.wants_one() && !self.orders.delegate_segment() {
+            self.prepare_segment();
+        }
+    }
+
+    /// Makes the next segment ahead of need.
+    pub(crate) fn prepare_segment(&self) {
+        if let Err(error) = self.supply.prepare() {
             self.poison(error);
         }
     }
@@ -288,7 +303,8 @@ impl Core {
             let number = self.segments.number(position);
             let Some((_, file)) = files.iter().find(|(n, _)| *n == number) else { continue };
             let offset = position - self.segments.start(number);
-            file.write_at(run, offset).map_err(Error::io("write", self.segments.path(number)))?;
+            let written = file.write_at(run, offset);
+            written.map_err(|source| Error::io("write", self.segments.path(number))(source))?;
             bytes += run.len() as u64;
         }
         for (number, file) in files.iter() {

@@ -1,8 +1,5 @@
 //! Waiting for the log as a future, for any runtime.
 //!
-//! A future cannot lead a flush, since that blocks. The first one that has to wait starts a thread which
-//! waits in the place of all futures, by the same protocol as any blocking waiter; it leads or follows.
-//!
 //! No wake-up is lost: a future registers its waker and checks what is durable under one lock, and whoever
 //! publishes takes that lock afterwards. Either the publisher finds the waker, or the check finds what was
 //! published.
@@ -13,15 +10,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::commit::{Core, Urgency};
-use crate::sync::{Gate, Mutex, thread};
+use crate::sync::Mutex;
 use crate::{Error, Log, Lsn};
 
-/// The futures that wait, and the signal for the thread that waits for them.
+/// The futures that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     waiting: Mutex<Waiting>,
-    changed: Gate,
 }
 
 #[derive(Debug, Default)]
@@ -29,10 +24,14 @@ struct Waiting {
     /// By LSN, so that a flush finds those it has served at the front; the number tells equal LSNs apart.
     wakers: BTreeMap<(u64, u64), Waker>,
     next_number: u64,
-    stopped: bool,
 }
 
 impl Wakers {
+    /// The highest position that a future waits for.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.waiting.lock().wakers.last_key_value().map(|(&(lsn, _), _)| lsn)
+    }
+
     /// Wakes every future that waits for a position up to `reached`.
     pub(crate) fn wake(&self, reached: u64) {
         let served = {
@@ -67,7 +66,9 @@ impl Durable {
 
     fn deregister(&mut self) {
         if let Some(number) = self.number.take() {
-            self.log.core.wakers.waiting.lock().wakers.remove(&(self.lsn, number));
+            let removed = self.log.core.wakers.waiting.lock().wakers.remove(&(self.lsn, number));
+            // Dropped without the lock: it may be the last handle of a task that holds such futures.
+            drop(removed);
         }
     }
 
@@ -83,7 +84,9 @@ impl Durable {
             waiting.next_number += 1;
             waiting.next_number
         });
-        waiting.wakers.insert((self.lsn, number), waker.clone());
+        let replaced = waiting.wakers.insert((self.lsn, number), waker.clone());
+        drop(waiting);
+        drop(replaced);
         None
     }
 }
@@ -104,11 +107,11 @@ impl Future for Durable {
             return Poll::Ready(outcome);
         }
         if first {
-            if let Err(error) = this.log.flusher.start(&this.log.core) {
+            if let Err(error) = this.log.background.start(&this.log.core) {
                 this.deregister();
                 return Poll::Ready(Err(error));
             }
-            this.log.core.wakers.changed.open();
+            this.log.core.orders.waiting.open();
         }
         Poll::Pending
     }
@@ -117,56 +120,5 @@ impl Future for Durable {
 impl Drop for Durable {
     fn drop(&mut self) {
         self.deregister();
-    }
-}
-
-/// The thread that waits in the place of futures; started by the first one that has to.
-#[derive(Debug, Default)]
-pub(crate) struct Flusher(Mutex<Option<thread::JoinHandle<()>>>);
-
-impl Flusher {
-    fn start(&self, core: &Arc<Core>) -> Result<(), Error> {
-        let mut thread = self.0.lock();
-        if thread.is_none() {
-            let shared = Arc::clone(core);
-            let builder = thread::Builder::new().name("wal-flusher".to_owned());
-            let started = builder.spawn(move || run(&shared));
-            *thread = Some(started.map_err(Error::io("start the flusher of", core.segments.name.clone()))?);
-        }
-        Ok(())
-    }
-
-    /// Stops the thread and waits for its end.
-    pub(crate) fn stop(&self, core: &Core) {
-        let Some(thread) = self.0.lock().take() else { return };
-        core.wakers.waiting.lock().stopped = true;
-        core.wakers.changed.open();
-        // A waker may drop the last handle of the log, and it runs on this very thread if that has led.
-        if thread.thread().id() != thread::current().id() {
-            // A thread that has panicked has poisoned the log already.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run(core: &Core) {
-    loop {
-        let value = core.wakers.changed.value();
-        let last = {
-            let waiting = core.wakers.waiting.lock();
-            if waiting.stopped {
-                return;
-            }
-            waiting.wakers.last_key_value().map(|(&(lsn, _), _)| lsn)
-        };
-        match last {
-            Some(lsn) => {
-                // An error is told to the futures by the poison.
-                let _ = core.wait(lsn, Urgency::ByPolicy);
-                // The leader does this too, but later than it publishes: until then, this loop would spin.
-                core.wake_futures();
-            }
-            None => core.wakers.changed.wait(value),
-        }
     }
 }

@@ -18,7 +18,7 @@
 //! | `log.rs` | the public face |
 //! | `tail.rs` | the records in memory |
 //! | `commit.rs` | append, flush, wait: who leads, who sleeps, who is woken |
-//! | `future.rs` | waiting as a future |
+//! | `future.rs`, `background.rs` | waiting as a future, and the threads that futures need |
 //! | `record.rs`, `segment.rs` | the bytes on disk |
 //! | `supply.rs` | making and recycling segments |
 //! | `recovery.rs` | opening after a crash |
@@ -26,6 +26,7 @@
 //! | `sync.rs` | every synchronisation primitive, std's or loom's |
 #![forbid(unsafe_code)]
 
+mod background;
 mod commit;
 mod error;
 mod future;

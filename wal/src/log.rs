@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::background::Background;
 use crate::commit::{Core, Urgency};
-use crate::future::{Durable, Flusher};
+use crate::future::Durable;
 use crate::options::Options;
 use crate::recovery;
 use crate::segment::{HEADER_BYTES, MakeError, Segments};
@@ -23,7 +24,7 @@ pub type Replay<'a> = dyn FnMut(Lsn, &[u8]) -> Result<(), Error> + 'a;
 #[derive(Debug)]
 pub struct Log {
     pub(crate) core: Arc<Core>,
-    pub(crate) flusher: Flusher,
+    pub(crate) background: Background,
 }
 
 impl Log {
@@ -53,7 +54,7 @@ impl Log {
         let file = segments.make(0, &header).map_err(MakeError::into_error)?;
         let supply = Supply::new(segments.clone(), VecDeque::new(), 0);
         let core = Core::new(segments, options, HEADER_BYTES, file, supply, HEADER_BYTES);
-        Ok(Log { core: Arc::new(core), flusher: Flusher::default() })
+        Ok(Log { core: Arc::new(core), background: Background::default() })
     }
 
     /// Opens a log after a shutdown or a crash, and hands `replay` every whole record that ends behind `from`,
@@ -83,7 +84,7 @@ impl Log {
         let supply = Supply::new(segments.clone(), behind, current);
         let recycled = from.get().max(HEADER_BYTES);
         let core = Core::new(segments, options, end, file, supply, recycled);
-        Ok(Log { core: Arc::new(core), flusher: Flusher::default() })
+        Ok(Log { core: Arc::new(core), background: Background::default() })
     }
 
     /// Appends a record and answers its LSN. It is durable once a wait for that LSN has returned.
@@ -205,7 +206,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.flusher.stop(&self.core);
+        self.background.stop(&self.core);
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::segment::{MakeError, Segments};
 use crate::storage::File;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// More spare segments than this are removed.
 const MOST_READY: usize = 2;
@@ -22,6 +22,8 @@ const MOST_READY: usize = 2;
 pub(crate) struct Supply {
     segments: Segments,
     state: Mutex<State>,
+    /// Whether no segment is ready, as far as one can tell without the lock.
+    wanting: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -36,10 +38,16 @@ struct State {
     given_up: Option<u64>,
 }
 
+impl State {
+    fn wants_one(&self) -> bool {
+        self.ready.is_empty() && self.given_up != Some(self.current + 1)
+    }
+}
+
 impl Supply {
     pub(crate) fn new(segments: Segments, behind: VecDeque<u64>, current: u64) -> Supply {
         let state = State { behind, current, ready: VecDeque::new(), given_up: None };
-        Supply { segments, state: Mutex::new(state) }
+        Supply { segments, state: Mutex::new(state), wanting: AtomicBool::new(true) }
     }
 
     /// The next segment to write; makes one where none is ready. Only the leader of a flush calls this.
@@ -52,7 +60,13 @@ impl Supply {
         };
         let current = std::mem::replace(&mut state.current, number);
         state.behind.push_back(current);
+        self.wanting.store(state.wants_one(), Ordering::Release);
         Ok((number, file))
+    }
+
+    /// Whether [`Supply::prepare`] has something to do.
+    pub(crate) fn wants_one(&self) -> bool {
+        self.wanting.load(Ordering::Acquire)
     }
 
     /// Makes the next segment ahead of need, unless one is ready or someone else is at it.
@@ -61,15 +75,16 @@ impl Supply {
     /// Only where the folder's state is unknown after it.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         let Some(mut state) = self.state.try_lock() else { return Ok(()) };
-        let number = state.current + 1;
-        if !state.ready.is_empty() || state.given_up == Some(number) {
+        if !state.wants_one() {
             return Ok(());
         }
+        let number = state.current + 1;
         match self.segments.make(number, &[]) {
             Ok(file) => state.ready.push_back(file),
             Err(MakeError::Harmless(_)) => state.given_up = Some(number),
             Err(MakeError::Harmful(error)) => return Err(error),
         }
+        self.wanting.store(state.wants_one(), Ordering::Release);
         Ok(())
     }
 
@@ -97,6 +112,7 @@ impl Supply {
             // records would stand under the old name, where nobody looks for them.
             self.segments.sync_dir()?;
             state.ready.extend(renamed);
+            self.wanting.store(state.wants_one(), Ordering::Release);
         }
         Ok(())
     }

@@ -107,8 +107,7 @@ fn a_failed_sync_poisons_the_log_for_every_waiter_and_for_good() {
             for number in 0..8 {
                 let (log, failed) = (&log, &failed);
                 scope.spawn(move || {
-                    loop {
-                        let Ok(lsn) = log.append(b"more") else { break };
+                    while let Ok(lsn) = log.append(b"more") {
                         let outcome = if number < 4 { log.wait(lsn) } else { block_on(log.wait_async(lsn)) };
                         if let Err(error) = outcome {
                             assert!(matches!(error, Error::Poisoned { .. }), "{error}");
@@ -131,15 +130,15 @@ fn a_failed_sync_poisons_the_log_for_every_waiter_and_for_good() {
 #[test]
 fn a_storage_that_panics_poisons_the_log_and_leaves_no_waiter_behind() {
     #[derive(Debug)]
-    struct Panics(MemoryStorage, AtomicU64);
+    struct Panics(MemoryStorage);
     #[derive(Debug)]
-    struct PanickingFile(Arc<dyn wal::File>, u64);
+    struct PanickingFile(Arc<dyn wal::File>);
     impl Storage for Panics {
         fn open(&self, name: &str) -> std::io::Result<Arc<dyn wal::File>> {
             self.0.open(name)
         }
         fn create(&self, name: &str) -> std::io::Result<Arc<dyn wal::File>> {
-            Ok(Arc::new(PanickingFile(self.0.create(name)?, self.1.load(Ordering::Relaxed))))
+            Ok(Arc::new(PanickingFile(self.0.create(name)?)))
         }
         fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
             self.0.rename(from, to)
@@ -179,7 +178,7 @@ fn a_storage_that_panics_poisons_the_log_and_leaves_no_waiter_behind() {
             Ok(())
         }
     }
-    let log = log_on(Panics(MemoryStorage::new(), AtomicU64::new(0)), CommitPolicy::Greedy);
+    let log = log_on(Panics(MemoryStorage::new()), CommitPolicy::Greedy);
     let lsn = log.append(b"boom").unwrap();
     let outcomes: Vec<_> = thread::scope(|scope| {
         let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| log.wait(lsn))).collect();

@@ -191,6 +191,34 @@ fn an_error_of_any_kind_loses_nothing_that_was_acknowledged() {
     }
 }
 
+#[test]
+fn concurrent_writers_lose_nothing_that_was_acknowledged() {
+    for calls in (8..200).step_by(7) {
+        let disk = FaultyStorage::new(calls);
+        let log = create(&dynamic(&disk)).unwrap();
+        disk.crash_after(calls);
+        let write = |writer: usize| {
+            let mut acknowledged = Vec::new();
+            for number in 0.. {
+                let payload = payload(writer * 1000 + number);
+                let Ok(lsn) = log.append(&payload) else { break };
+                let Ok(()) = log.wait(lsn) else { break };
+                acknowledged.push((lsn, payload));
+            }
+            acknowledged
+        };
+        let acknowledged: Vec<Replayed> = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..6).map(|writer| scope.spawn(move || write(writer))).collect();
+            writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+        });
+        let (_, replayed) = open(&dynamic(&disk.crash()), Lsn::ZERO).unwrap();
+        let replayed: std::collections::BTreeMap<_, _> = replayed.into_iter().collect();
+        for (lsn, payload) in acknowledged {
+            assert_eq!(replayed.get(&lsn), Some(&payload), "power off after {calls} calls, LSN {lsn}");
+        }
+    }
+}
+
 /// The check of these tests is able to fail.
 #[test]
 fn a_disk_that_lies_about_syncs_is_caught() {

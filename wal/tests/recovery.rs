@@ -117,6 +117,29 @@ fn an_unsynced_record_behind_a_torn_one_never_comes_back() {
 }
 
 #[test]
+fn an_unsynced_record_in_the_next_segment_never_comes_back() {
+    let storage = memory();
+    let log = create(&storage).unwrap();
+    let kept = log.append(&[1; 1000]).unwrap();
+    log.flush().unwrap();
+    // One group that turns the segment; the power loss has left the second segment only.
+    log.append(&[2; 3000]).unwrap();
+    log.append(&[3; 100]).unwrap();
+    log.flush().unwrap();
+    drop(log);
+    storage.open(&segment(0)).unwrap().write_at(&[0; 3072], kept.get()).unwrap();
+    let (log, replayed) = open(&storage, Lsn::ZERO).unwrap();
+    assert_eq!(replayed.len(), 1);
+    // A record that fills the first segment leads to where the leftover would begin.
+    log.append(&vec![4; 8192 - kept.get() as usize - 24]).unwrap();
+    log.flush().unwrap();
+    drop(log);
+    let (_, replayed) = open(&storage, kept).unwrap();
+    assert_eq!(replayed.len(), 1);
+    assert_eq!(replayed[0].1[0], 4);
+}
+
+#[test]
 fn every_flipped_bit_before_the_last_group_is_refused_and_nothing_is_changed() {
     let disk = FaultyStorage::new(1);
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());

@@ -8,9 +8,10 @@ use crate::units::{latency, ratio, thousands};
 /// The report's plot as SVG: groups of bars by writers, by step of a breakdown, or by size.
 pub(crate) fn svg(report: &Report) -> Result<String> {
     let name = report.runs.first().and_then(RunReport::headline).map_or("", |phase| phase.phase.as_str());
+    let alone = report.runs.iter().all(|run| run.preset == report.baseline);
     let rate_note = |phase: &PhaseReport| match phase.ratio_to_baseline {
-        Some(factor) => format!("{}\n{}", thousands(phase.operations_per_s), ratio(factor)),
-        None => thousands(phase.operations_per_s),
+        Some(factor) if !alone => format!("{}\n{}", thousands(phase.operations_per_s), ratio(factor)),
+        _ => thousands(phase.operations_per_s),
     };
     let rates = Panel {
         title: rate_title(report, name),
@@ -74,6 +75,9 @@ fn series(report: &Report, bar: &dyn Fn(&PhaseReport) -> (f64, String)) -> Vec<S
 
 fn rate_title(report: &Report, phase: &str) -> String {
     let what = if phase == "inserts" { "acknowledged inserts" } else { "operations" };
+    if report.runs.iter().all(|run| run.preset == report.baseline) {
+        return format!("{what} a second, logarithmic");
+    }
     format!("{what} a second, logarithmic (and ratio to {})", report.short(&report.baseline))
 }
 

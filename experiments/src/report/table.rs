@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::{PhaseReport, Report, RunReport};
-use crate::units::{latency, ratio, thousands};
+use crate::units::{compact, latency, ratio, thousands};
 
 const WIDTH: u16 = 120;
 const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
@@ -66,7 +66,13 @@ fn caption(report: &Report, phase: &str) -> String {
         [] => String::new(),
         ref common => format!("; all with {}", common.join(", ")),
     };
-    wrapped(&format!("{phase}: {promise}{all}; ratio to {}", report.short(&report.baseline)))
+    let mut keys: Vec<u64> = report.runs.iter().map(|run| run.keys).collect();
+    keys.dedup();
+    let loaded = match keys[..] {
+        [keys] if keys > 0 => format!("; {} keys loaded before", thousands(keys as f64)),
+        _ => String::new(),
+    };
+    wrapped(&format!("{phase}: {promise}{loaded}{all}; ratio to {}", report.short(&report.baseline)))
 }
 
 fn phase_table(report: &Report, phase: &str) -> Table {
@@ -76,7 +82,7 @@ fn phase_table(report: &Report, phase: &str) -> Table {
         .flat_map(|run| run.phases.iter().filter(|found| found.phase == phase).map(move |found| (run, found)))
         .collect();
     let show = Columns {
-        keys: report.runs.iter().any(|run| run.keys > 0),
+        keys: report.runs.iter().any(|run| run.keys != report.runs[0].keys),
         spread: report.runs.iter().any(|run| run.repetitions > 1),
         writes: rows.iter().any(|(_, phase)| phase.writes > 0.0),
         reads: rows.iter().any(|(_, phase)| phase.reads > 0.0),
@@ -109,7 +115,7 @@ impl Columns {
         add(true, &["p50", "p95", "p99"]);
         add(self.reads && self.writes, &["read p95"]);
         add(true, &["ratio"]);
-        add(self.writes, &["fsyncs/write", "log B/write"]);
+        add(self.writes, &["fsyncs/w", "log B/w"]);
         header
     }
 
@@ -120,7 +126,7 @@ impl Columns {
         };
         add(self.keys, &[thousands(run.keys as f64)]);
         add(self.writes, &[thousands(phase.writes_per_s)]);
-        let spread = format!("{}..{}", thousands(phase.writes_per_s_min), thousands(phase.writes_per_s_max));
+        let spread = format!("{}..{}", compact(phase.writes_per_s_min), compact(phase.writes_per_s_max));
         add(self.writes && self.spread, &[spread]);
         add(self.reads, &[thousands(phase.reads_per_s)]);
         add(true, &[phase.p50_us, phase.p95_us, phase.p99_us].map(latency));
@@ -238,7 +244,7 @@ mod tests {
         let mut report = sample();
         for run in &mut report.runs {
             run.repetitions = 3;
-            run.keys = 2_000_000;
+            run.keys = 2_000_000 + run.writers as u64;
             run.preset += "+engine=coupled+partitions=8";
             for phase in &mut run.phases {
                 phase.reads = 1.0;
@@ -246,6 +252,7 @@ mod tests {
             }
         }
         let text = text(&report);
+        assert!(text.contains("option4+engine"), "a label is not broken into letters: {text}");
         let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(longest <= usize::from(WIDTH), "{longest}\n{text}");
     }

@@ -73,7 +73,10 @@ impl<const PAGE: usize> Pages<PAGE> {
         }
         let (at, separator) = if child.level() == 0 {
             let before = if pending.crowded { split_before(&child, pending.key) } else { None };
-            let split = before.unwrap_or_else(|| split_leaf(&child, pending.key, pending.value_len, false));
+            let split = before.unwrap_or_else(|| {
+                let slot = child.search(pending.key).unwrap_or_else(|slot| slot);
+                split_leaf(&child, pending.key, pending.value_len, child.is_ascending(slot))
+            });
             (split.at, split.separator)
         } else {
             split_inner(&child)
@@ -158,10 +161,10 @@ impl<const PAGE: usize> Pages<PAGE> {
         // A failure of the log or the disk shows itself to the next one who depends on it.
         let _ = self.retry(|_| {
             let mut parent = self.write(ROOT)?;
+            if parent.level() > 0 && parent.count() == 1 {
+                return self.shrink_root(parent);
+            }
             while parent.level() > 0 {
-                if parent.count() == 1 {
-                    return self.shrink_root(parent);
-                }
                 let slot = parent.child_index(key);
                 parent = self.descend_merging(parent, slot)?;
             }

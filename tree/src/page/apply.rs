@@ -17,7 +17,9 @@ impl Op<'_> {
         match *self {
             Op::Insert { slot, suffix, value } => {
                 expect(page, &[Kind::Leaf])?;
-                page.insert_cell(usize::from(slot), suffix, Payload::Value(value))
+                page.insert_cell(usize::from(slot), suffix, Payload::Value(value))?;
+                page.note_insert(usize::from(slot));
+                Ok(())
             }
             Op::Update { slot, value } => {
                 expect(page, &[Kind::Leaf])?;
@@ -71,6 +73,8 @@ fn truncate<const PAGE: usize>(page: &mut Page<PAGE>, slots: usize, high: &[u8])
     }
     let mut left = NodeBuilder::new(page.kind(), page.level(), page.low_fence(), Some(high));
     left.push_slots(page, 0..slots);
-    page.take_content(&left.finish()?);
+    let mut left = left.finish()?;
+    left.keep_run(page);
+    page.take_content(&left);
     Ok(())
 }

@@ -3,9 +3,10 @@
 //! Each function checks first and changes then, so that an error leaves the page as it was. Together they
 //! keep one invariant: cells, fences and garbage fill the heap exactly.
 
+use super::heads::head;
 use super::layout::{CONTENT, at};
 use super::limits::{self, INNER_CELL, LEAF_CELL, OVERFLOW_REF, SLOT};
-use super::node::{INFINITE, OVERFLOW_BIT, Slot, common_prefix, head};
+use super::node::{INFINITE, OVERFLOW_BIT, Slot, common_prefix};
 use super::{ApplyError, HEADER, Kind, Page, PageId, Value};
 
 /// What a cell holds besides its suffix.
@@ -112,6 +113,10 @@ impl<const PAGE: usize> Page<PAGE> {
         if SLOT + len > self.hole() {
             self.compact(None);
         }
+        // The first child of an inner node has no key to share.
+        if slot >= self.first_key() {
+            self.share_with(suffix);
+        }
         self.open_slot(slot);
         self.place(slot, suffix, payload);
         Ok(())
@@ -173,6 +178,9 @@ impl<const PAGE: usize> Page<PAGE> {
             self.add_garbage(usize::from(first.suffix_len));
             self.put_slot(0, Slot { head: 0, suffix_len: 0, ..first });
         }
+        if self.count() == self.first_key() {
+            self.put_u16(at::SKIP, 0);
+        }
         Ok(())
     }
 
@@ -196,16 +204,18 @@ impl<const PAGE: usize> Page<PAGE> {
     }
 
     /// Rewrites the heap without its garbage, and without the cell of a slot that is about to be placed anew.
-    /// Returns the page as it was.
+    /// The heads come to skip all that the suffixes share. Returns the page as it was.
     fn compact(&mut self, without: Option<usize>) -> Self {
         let old = self.clone();
         self.reset_heap(old.low_fence(), old.high_fence());
+        let skip = old.shared_len();
+        self.put_u16(at::SKIP, skip as u16);
         for i in (0..old.count()).filter(|&i| Some(i) != without) {
             let slot = old.slot(i);
             let (from, len) = (usize::from(slot.offset), old.cell_len(i));
             let to = self.allocate(len);
             self.bytes_mut()[to..to + len].copy_from_slice(&old.bytes()[from..from + len]);
-            self.put_slot(i, Slot { offset: to as u16, ..slot });
+            self.put_slot(i, Slot { head: head(old.suffix(i), skip), offset: to as u16, ..slot });
         }
         old
     }
@@ -234,7 +244,7 @@ impl<const PAGE: usize> Page<PAGE> {
         let offset = self.allocate(len);
         payload.write(suffix, &mut self.bytes_mut()[offset..offset + len]);
         let suffix_len = suffix.len() as u16;
-        self.put_slot(slot, Slot { head: head(suffix), offset: offset as u16, suffix_len });
+        self.put_slot(slot, Slot { head: head(suffix, self.skip()), offset: offset as u16, suffix_len });
     }
 
     /// Takes bytes from the hole's end.
@@ -265,7 +275,7 @@ impl<const PAGE: usize> Page<PAGE> {
         self.put_u16(at::SLOTS, (count + 1) as u16);
     }
 
-    fn put_slot(&mut self, slot: usize, value: Slot) {
+    pub(super) fn put_slot(&mut self, slot: usize, value: Slot) {
         let start = HEADER + SLOT * slot;
         self.bytes_mut()[start..start + SLOT].copy_from_slice(&value.pack());
     }

@@ -85,7 +85,10 @@ pub(crate) enum Flaw {
     /// A key or value is larger than the limits allow.
     #[error("the cell of slot {0} is larger than a cell can be")]
     CellSize(usize),
-    /// A slot's head is not the beginning of its suffix.
+    /// The keys do not share the bytes that their heads leave out.
+    #[error("the keys do not share the {0} bytes that their heads skip")]
+    Skip(u16),
+    /// A slot's head is not what its suffix gives.
     #[error("the head of slot {0} is not that of its key")]
     Head(usize),
     /// A key is not above its predecessor, or not between the fences.

@@ -22,6 +22,9 @@ pub(super) mod at {
     pub(in crate::page) const HIGH_LEN: usize = 28;
     pub(in crate::page) const LOW_OFF: usize = 30;
     pub(in crate::page) const HIGH_OFF: usize = 32;
+    pub(in crate::page) const SKIP: usize = 34;
+    pub(in crate::page) const LAST_INSERT: usize = 36;
+    pub(in crate::page) const RUN: usize = 38;
 }
 
 /// Where the part of the header begins that describes the content: what lies before it (checksum, id, LSN)

@@ -13,8 +13,9 @@
 //!                    `--------------------------------------------'
 //!
 //! header  checksum u32 | page id u32 | lsn u64 | kind u8 | level u8 | slots u16 | heap_start u16
-//!         | garbage u16 | prefix_len u16 | low_len u16 | high_len u16 | low_off u16 | high_off u16 | 6 zero
-//! slot    head u32 (the first four bytes of the suffix, as an integer of the same order)
+//!         | garbage u16 | prefix_len u16 | low_len u16 | high_len u16 | low_off u16 | high_off u16
+//!         | skip u16 | last_insert u16 | run u16
+//! slot    head u32 (four bytes of the suffix behind `skip`, as an integer of the same order)
 //!         | offset u16 | suffix_len u16
 //! cell    leaf:  value_len u16 (top bit: overflow) | suffix | value, or total_len u32 and first page id u32
 //!         inner: child u32 | suffix
@@ -22,7 +23,9 @@
 //!
 //! All integers are little endian. A node covers the keys of `[low, high)`; its keys are stored without the
 //! prefix that both fences share. Slot `i` of an inner node bears the LOWER bound of child `i`; slot 0 bears
-//! no key and stands for the low fence.
+//! no key and stands for the low fence. All suffixes begin with the same `skip` bytes: see [`heads`]. Where
+//! the last insert went, and how many went on from each other, is told by `last_insert` and `run`: see
+//! [`run`].
 //!
 //! Nothing but [`Op::apply`] changes a page, in the foreground as in recovery. It checks all that it is
 //! given, so that a page that passed [`Page::verify`] passes it again after any sequence of operations, and
@@ -38,6 +41,7 @@ mod build;
 mod codec;
 mod edit;
 mod error;
+mod heads;
 mod layout;
 pub(crate) mod limits;
 mod meta;
@@ -45,6 +49,7 @@ mod node;
 mod op;
 mod overflow;
 mod record;
+mod run;
 mod space;
 mod split;
 #[cfg(all(test, not(feature = "loom")))]

@@ -1,8 +1,7 @@
 //! Reading a node: fences, search, keys, values, room.
 //!
-//! Nothing here allocates, and a search touches the slots alone until the heads leave a single candidate.
-
-use std::cmp::Ordering;
+//! Nothing here allocates, and a search touches the slots, and the cell of the first one where the
+//! heads skip something, until the heads leave a single candidate: see [`heads`](super::heads).
 
 use super::layout::at;
 use super::limits::{INNER_CELL, LEAF_CELL, OVERFLOW_REF, SLOT};
@@ -34,25 +33,6 @@ impl Slot {
     pub(super) fn pack(self) -> RawSlot {
         (u64::from(self.suffix_len) << 48 | u64::from(self.offset) << 32 | u64::from(self.head)).to_le_bytes()
     }
-}
-
-/// The first four bytes of a suffix, padded by zeros, as an integer: suffixes with different heads are
-/// ordered as their heads are.
-#[inline]
-pub(super) fn head(suffix: &[u8]) -> u32 {
-    match suffix.first_chunk::<4>() {
-        Some(first) => u32::from_be_bytes(*first),
-        None => {
-            let mut padded = [0; 4];
-            padded[..suffix.len()].copy_from_slice(suffix);
-            u32::from_be_bytes(padded)
-        }
-    }
-}
-
-#[inline]
-fn raw_head(raw: &RawSlot) -> u32 {
-    Slot::unpack(raw).head
 }
 
 /// How many bytes two keys share at their beginning.
@@ -245,25 +225,5 @@ impl<const PAGE: usize> Page<PAGE> {
     fn heap(&self, offset: u16, len: u16) -> &[u8] {
         let start = usize::from(offset);
         &self.bytes()[start..start + usize::from(len)]
-    }
-
-    /// Binary search by heads, without a look at the heap; only among equal heads by suffixes. Nearly always
-    /// there is one slot of that head, or none.
-    #[inline]
-    fn find(&self, slots: &[RawSlot], cell_head: usize, suffix: &[u8]) -> Result<usize, usize> {
-        let wanted = head(suffix);
-        let first = slots.partition_point(|raw| raw_head(raw) < wanted);
-        let order = |raw: &RawSlot| {
-            let slot = Slot::unpack(raw);
-            slot.head.cmp(&wanted).then_with(|| self.suffix_of(slot, cell_head).cmp(suffix))
-        };
-        match slots.get(first).map(order) {
-            None | Some(Ordering::Greater) => Err(first),
-            Some(Ordering::Equal) => Ok(first),
-            Some(Ordering::Less) => match slots[first + 1..].binary_search_by(order) {
-                Ok(behind) => Ok(first + 1 + behind),
-                Err(behind) => Err(first + 1 + behind),
-            },
-        }
     }
 }

@@ -104,7 +104,8 @@ impl<'a, const PAGE: usize> LeafPlan<'a, PAGE> {
     /// Whether both halves fit without the pending cell, but with the one that it is to replace.
     fn is_possible(&self, cell: usize, bytes_below: usize) -> bool {
         let replaced = if self.replaces { SLOT + self.page.cell_len(self.pending) } else { 0 };
-        let bytes_below = if cell > self.pending { bytes_below - self.pending_bytes + replaced } else { bytes_below };
+        let bytes_below =
+            if cell > self.pending { bytes_below - self.pending_bytes + replaced } else { bytes_below };
         self.larger(cell, bytes_below, self.page.used_bytes()) <= capacity(PAGE)
     }
 
@@ -151,7 +152,8 @@ impl<'a, const PAGE: usize> LeafPlan<'a, PAGE> {
 }
 
 /// The split of a leaf right in front of a key, if both halves hold what they get. The key itself is the
-/// separator, so that keys below it go left and it goes right, whatever else is pending.
+/// separator, so that keys below it go left and it goes right, whatever else is pending; so it must be above
+/// the low fence. `None` needs at least two cells, between which [`split_leaf`] can split then.
 pub(crate) fn split_before<const PAGE: usize>(page: &Page<PAGE>, key: &[u8]) -> Option<LeafSplit> {
     let (Ok(at) | Err(at)) = page.search(key);
     let below: usize = (0..at).map(|slot| SLOT + page.cell_len(slot)).sum();

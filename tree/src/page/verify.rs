@@ -1,8 +1,9 @@
 //! What a page must be before its accessors may trust it.
 
+use super::heads::head;
 use super::layout::at;
 use super::limits::{self, LEAF_CELL, OVERFLOW_REF, SLOT};
-use super::node::{INFINITE, OVERFLOW_BIT, Slot, common_prefix, head};
+use super::node::{INFINITE, OVERFLOW_BIT, Slot, common_prefix};
 use super::{Flaw, HEADER, Kind, Page, PageError, PageId, overflow};
 
 impl<const PAGE: usize> Page<PAGE> {
@@ -109,7 +110,7 @@ impl<const PAGE: usize> Page<PAGE> {
         heap.take(offset, len)
     }
 
-    /// Heads and order of the keys, which lie within the heap.
+    /// Order and heads of the keys, which lie within the heap.
     fn check_keys(&self) -> Result<(), Flaw> {
         let inner = self.kind() == Kind::Inner;
         if inner && (self.count() == 0 || !self.suffix(0).is_empty()) {
@@ -119,7 +120,7 @@ impl<const PAGE: usize> Page<PAGE> {
         let high = self.high_fence().map(|high| &high[self.prefix_len()..]);
         for slot in 0..self.count() {
             let suffix = self.suffix(slot);
-            if self.slot(slot).head != head(suffix) {
+            if self.slot(slot).head != head(suffix, self.skip()) {
                 return Err(Flaw::Head(slot));
             }
             let above = match slot {
@@ -132,6 +133,10 @@ impl<const PAGE: usize> Page<PAGE> {
             if !(above && below) {
                 return Err(Flaw::Order(slot));
             }
+        }
+        // What the first and the last one share, all do: this holds of keys in order only.
+        if self.skip() > self.shared_len() {
+            return Err(Flaw::Skip(self.skip() as u16));
         }
         Ok(())
     }

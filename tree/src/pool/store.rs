@@ -147,6 +147,16 @@ impl Store {
         Ok(self.file.len().map_err(Error::io("measure", &*self.path))?.div_ceil(PAGE as u64))
     }
 
+    /// Pages behind a file's end count as never written, so a file that was cut short must not be used.
+    pub(crate) fn expect_pages<const PAGE: usize>(&self, least: u64) -> Result<()> {
+        let pages = self.pages::<PAGE>()?;
+        if pages >= least {
+            return Ok(());
+        }
+        let reason = format!("it has {pages} pages, at the last checkpoint it had {least}: it was cut short; restore it from a backup");
+        Err(Error::Format { file: self.path.clone(), reason })
+    }
+
     pub(crate) fn damaged(&self, page: PageId, reason: String) -> Error {
         Error::Damaged { file: self.path.clone(), page: page.0, reason }
     }

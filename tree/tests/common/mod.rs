@@ -1,9 +1,12 @@
 //! What several tests share.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "a module that each test includes and uses a part of")]
 
+pub mod files;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tree::{Engine, Maintenance, Options};
+use tree::{Engine, Maintenance, Options, Result, TableOf};
 use wal::MemoryStorage;
 
 /// Small pages: three or four keys of the usual length split a node.
@@ -31,6 +34,14 @@ pub fn small(engine: Engine) -> Options {
         maintenance: Maintenance::Inline,
         ..Options::default()
     }
+}
+
+/// What a table holds, or should.
+pub type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// All that a scan finds.
+pub fn contents<const PAGE: usize>(table: &TableOf<PAGE>) -> Result<Model> {
+    table.scan(..).collect()
 }
 
 pub fn memory() -> Arc<MemoryStorage> {

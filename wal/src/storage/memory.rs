@@ -150,7 +150,7 @@ pub(super) fn write_into(bytes: &mut Vec<u8>, buf: &[u8], offset: u64) -> io::Re
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

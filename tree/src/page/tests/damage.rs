@@ -24,6 +24,13 @@ fn specimen(which: u8) -> Page<256> {
         }
         3 => Page::new_overflow(Some(PageId(4)), b"some data").unwrap(),
         4 => Page::new_space(),
+        5 => {
+            let mut builder = NodeBuilder::new(Kind::Inner, 1, b"", None);
+            for (key, child) in [(&b""[..], 5), (b"user-1", 6), (b"user-1234567", 7), (b"user-2", 8)] {
+                builder.push_child(key, PageId(child));
+            }
+            builder.finish().unwrap()
+        }
         _ => Meta { partition: 1 }.page(),
     }
 }
@@ -46,6 +53,7 @@ fn read_all(page: &Page<256>) {
                 page.suffix(slot);
                 if page.kind() == Kind::Leaf {
                     page.value(slot);
+                    page.is_ascending(slot);
                     page.fits_update(slot, 30);
                 }
             }
@@ -86,9 +94,10 @@ fn split_all(page: &Page<256>) {
 }
 
 fn any_op() -> impl Strategy<Value = (u8, u16, Vec<u8>, Vec<u8>)> {
-    let key = proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'1'), Just(b'a')], 0..45);
+    let key =
+        proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'1'), Just(b'a')], 0..max_key(256) + 4);
     let slot = prop_oneof![0u16..6, any::<u16>()];
-    (0u8..9, slot, key, proptest::collection::vec(any::<u8>(), 0..50))
+    (0u8..9, slot, key, proptest::collection::vec(any::<u8>(), 0..max_inline(256) + 4))
 }
 
 fn to_op<'a>((which, slot, key, bytes): &'a (u8, u16, Vec<u8>, Vec<u8>)) -> Op<'a> {
@@ -127,7 +136,7 @@ fn exercise(mut page: Page<256>, ops: &[(u8, u16, Vec<u8>, Vec<u8>)]) -> bool {
 #[test]
 fn every_changed_header_or_slot_byte_is_found_or_harmless() {
     let mut passed = 0;
-    for which in 0..6 {
+    for which in 0..7 {
         for at in 16..120 {
             for byte in 0..=255 {
                 let mut page = specimen(which);
@@ -155,7 +164,7 @@ proptest! {
 
     #[test]
     fn pages_with_changed_bytes_never_panic(
-        which in 0u8..6,
+        which in 0u8..7,
         changes in proptest::collection::vec((16usize..256, any::<u8>()), 0..4),
         ops in proptest::collection::vec(any_op(), 0..8),
     ) {

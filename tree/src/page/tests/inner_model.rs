@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::splits::split_inner_until_room;
 use super::*;
 
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let byte = prop_oneof![Just(0u8), Just(0xff), Just(b'm'), b'0'..=b'3'];
     let short = proptest::collection::vec(byte.clone(), 1..6);
-    let long = (0usize..40, byte).prop_map(|(len, last)| [&vec![b'm'; len][..], &[last]].concat());
+    let long = (0..max_key(256), byte).prop_map(|(len, last)| [&vec![b'm'; len][..], &[last]].concat());
     prop_oneof![
         6 => (prop_oneof![short, long], 2u32..).prop_map(|(bound, child)| Step::Insert { bound, child }),
         2 => any::<Index>().prop_map(|bound| Step::Remove { bound }),
@@ -45,17 +46,11 @@ impl Level {
     /// Splits beforehand, as the way down does: where a separator of the maximum size would not fit.
     fn make_safe(&mut self, key: &[u8]) {
         let index = self.node_of(key);
-        let node = &mut self.nodes[index];
-        if node.page.fits_insert(max_key(256) - node.page.prefix().len(), 0) {
-            return;
+        let node = &self.nodes[index];
+        if !node.page.fits_insert(max_key(256) - node.page.prefix().len(), 0) {
+            let parts = split_inner_until_room(&node.page);
+            self.nodes.splice(index..=index, parts);
         }
-        let (at, separator) = split_inner(&node.page);
-        let right = right_half(&node.page, at, &separator);
-        node.apply(Op::Truncate { slots: at as u16, high: &separator }).unwrap();
-        for side in [&node.page, &right] {
-            assert!(side.fits_insert(max_key(256) - side.prefix().len(), 0));
-        }
-        self.nodes.insert(index + 1, Twin::new(&right));
     }
 
     fn run(&mut self, step: &Step) {

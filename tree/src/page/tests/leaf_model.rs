@@ -112,8 +112,8 @@ impl<const PAGE: usize> Level<PAGE> {
         };
         assert_eq!(leaf.apply(op), if fits { Ok(()) } else { Err(ApplyError::NoRoom) });
         if !fits {
-            let halves = split_and_insert(&leaf.page, key, value, ascending);
-            self.leaves.splice(index..=index, halves.iter().map(Twin::new));
+            let parts = split_and_insert(&leaf.page, key, value, ascending);
+            self.leaves.splice(index..=index, parts.iter().map(Twin::new));
         }
     }
 

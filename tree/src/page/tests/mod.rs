@@ -1,14 +1,17 @@
 //! Tests of the page: cases by hand, a model of splitting and merging nodes, and damaged bytes.
 
 use super::limits::{is_inline, max_inline, max_key};
+use super::split::LeafSplit;
 use super::*;
 
 mod damage;
 mod file_pages;
+mod heads;
 mod inner_model;
 mod leaf_model;
 mod log_form;
 mod node;
+mod runs;
 mod splits;
 
 /// A value that a test owns.

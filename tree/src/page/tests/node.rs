@@ -95,8 +95,8 @@ fn operations_refuse_what_breaks_the_order() {
     }
     assert_eq!(twin.apply(insert(3, b"c2")), Err(ApplyError::NoSlot { slot: 3, count: 2 }));
     assert_eq!(twin.apply(Op::Remove { slot: 2 }), Err(ApplyError::NoSlot { slot: 2, count: 2 }));
-    assert_eq!(twin.apply(insert(1, &[b'b'; 41])), Err(ApplyError::TooLarge));
-    assert_eq!(twin.apply(insert(1, &[b'b'; 40])), Ok(()));
+    assert_eq!(twin.apply(insert(1, &[b'b'; max_key(256) + 1])), Err(ApplyError::TooLarge));
+    assert_eq!(twin.apply(insert(1, &[b'b'; max_key(256)])), Ok(()));
     assert_eq!(twin.apply(insert(0, b"b")), Ok(()));
 }
 
@@ -190,14 +190,17 @@ fn update_of_the_topmost_cell_takes_over_its_bytes() {
 fn largest_page_keeps_its_offsets_in_16_bits() {
     let mut twin = Twin::new(&leaf::<32768>(b"", None, &[]));
     assert_eq!(twin.page.free_bytes(), 32768 - HEADER);
-    for slot in 0..3 {
-        let value = Value::Inline(&[slot as u8; 8000]);
+    const LARGE: usize = max_inline(32768) - 100;
+    for slot in 0..31 {
+        let value = Value::Inline(&[slot as u8; LARGE]);
         assert_eq!(twin.apply(Op::Insert { slot, suffix: &[slot as u8; 100], value }), Ok(()));
     }
+    assert!(!twin.page.fits_insert(100, LARGE));
     assert_eq!(twin.page.search(&[2; 100]), Ok(2));
     assert_eq!(twin.apply(Op::Remove { slot: 0 }), Ok(()));
-    assert_eq!(twin.apply(Op::Insert { slot: 2, suffix: &[5], value: Value::Inline(&[5; 8000]) }), Ok(()));
-    assert_eq!(twin.page.value(2), Value::Inline(&[5; 8000]));
+    assert_eq!(twin.apply(Op::Insert { slot: 30, suffix: &[50], value: Value::Inline(&[5; LARGE]) }), Ok(()));
+    assert_eq!(twin.page.value(30), Value::Inline(&[5; LARGE]));
+    assert_eq!(twin.page.value(0), Value::Inline(&[1; LARGE]));
 }
 
 #[test]
@@ -212,7 +215,13 @@ fn builder_reports_the_first_thing_wrong() {
     assert_eq!(outside.finish().unwrap_err(), ApplyError::Order(0));
     let childless = NodeBuilder::<256>::new(Kind::Inner, 1, b"", None);
     assert_eq!(childless.finish().unwrap_err(), ApplyError::FirstChild);
-    for fences in [(&b"b"[..], &b"a"[..]), (b"a", b"a"), (b"a", b""), (&[1; 41], &[2]), (&[1], &[2; 41])] {
+    for fences in [
+        (&b"b"[..], &b"a"[..]),
+        (b"a", b"a"),
+        (b"a", b""),
+        (&[1; max_key(256) + 1], &[2]),
+        (&[1], &[2; max_key(256) + 1]),
+    ] {
         let builder = NodeBuilder::<256>::new(Kind::Leaf, 0, fences.0, Some(fences.1));
         assert_eq!(builder.finish().unwrap_err(), ApplyError::Fences);
     }
