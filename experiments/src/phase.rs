@@ -57,14 +57,18 @@ pub(crate) enum Acknowledge {
     Applied,
 }
 
+/// A counter on cache lines of its own: next to what all writers only read, it would slow them all.
+#[repr(align(128))]
+struct Alone(AtomicU64);
+
 struct Shared<'a> {
     phase: &'a Phase,
     choice: Choice,
     acknowledge: Acknowledge,
     tables: [tree::Table; 3],
     existing: [u64; 3],
-    next: [AtomicU64; 3],
-    left: AtomicU64,
+    next: [Alone; 3],
+    left: Alone,
     stop: AtomicBool,
     ready: Barrier,
     writers: u64,
@@ -87,8 +91,8 @@ pub(crate) fn run(
         acknowledge,
         tables: open_tables(database)?,
         existing: Table::ALL.map(|table| ledger.len(table)),
-        next: Table::ALL.map(|table| AtomicU64::new(ledger.len(table))),
-        left: AtomicU64::new(phase.max_operations.unwrap_or(u64::MAX)),
+        next: Table::ALL.map(|table| Alone(AtomicU64::new(ledger.len(table)))),
+        left: Alone(AtomicU64::new(phase.max_operations.unwrap_or(u64::MAX))),
         stop: AtomicBool::new(false),
         ready: Barrier::new(writers + 1),
         writers: writers as u64,
@@ -136,7 +140,7 @@ fn watch(shared: &Shared<'_>, finished: impl Fn() -> bool, progress: &dyn Fn(f64
         }
         let by_time = start.elapsed().as_secs_f64() / shared.phase.seconds;
         let by_count = shared.phase.max_operations.map_or(0.0, |limit| {
-            1.0 - shared.left.load(Ordering::Relaxed).min(limit) as f64 / limit.max(1) as f64
+            1.0 - shared.left.0.load(Ordering::Relaxed).min(limit) as f64 / limit.max(1) as f64
         });
         progress(by_time.max(by_count).min(1.0));
         thread::sleep(POLL.min(Duration::from_secs_f64(shared.phase.seconds / 4.0)));
@@ -189,7 +193,7 @@ impl<'a> Writer<'a> {
 
     /// Takes one operation from the phase's limit, where it has one.
     fn take_one(&self) -> bool {
-        let left = &self.shared.left;
+        let left = &self.shared.left.0;
         self.shared.phase.max_operations.is_none()
             || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
@@ -225,7 +229,7 @@ impl<'a> Writer<'a> {
     }
 
     fn insert(&mut self, table: Table) -> Result<Instant> {
-        let index = self.shared.next[table as usize].fetch_add(1, Ordering::Relaxed);
+        let index = self.shared.next[table as usize].0.fetch_add(1, Ordering::Relaxed);
         self.put(Operation::Insert, table, index, 0)
     }
 

@@ -64,7 +64,7 @@ pub(crate) fn compact(value: f64) -> String {
         v if v < 1e6 => (v / 1e3, "k"),
         v => (v / 1e6, "M"),
     };
-    let decimals = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
+    let decimals = if scaled < 9.995 { 2 } else { usize::from(scaled < 99.95) };
     format!("{scaled:.decimals$}{unit}")
 }
 

@@ -93,6 +93,12 @@ impl Catalog {
         Lsn::new(self.redo.get(log).copied().unwrap_or(0))
     }
 
+    /// Whether the log still has all records that the partition's file may lack. A checkpoint that the partition
+    /// has no part in may leave it behind.
+    pub(crate) fn has_records_for(&self, partition: &PartitionEntry) -> bool {
+        self.redo_lsn(&self.log_name(partition)) <= Lsn::new(partition.items_lsn)
+    }
+
     pub(crate) fn partitions(&self) -> impl Iterator<Item = &PartitionEntry> {
         self.tables.values().flat_map(|table| &table.partitions)
     }

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use wal::{Log, Lsn};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PartitionEntry};
 use crate::database::{OpenLog, Shared};
 use crate::error::Result;
 use crate::sync::Arc;
@@ -59,6 +59,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         log.flush()?;
         self.pool.write_back_before(*id, start)?;
         let redo = self.pool.least_recovery_lsn(*id).unwrap_or(start).min(start);
+        let redo = self.held_back(name, log, &items).map_or(redo, |held| redo.min(held));
         let pages_of = |partition: &&crate::partition::Partition<PAGE>| {
             let store = &partition.pages.store;
             Ok((store.partition, store.pages::<PAGE>()?))
@@ -72,6 +73,16 @@ impl<const PAGE: usize> Shared<PAGE> {
         log.recycle(redo)?;
         self.checkpoints.add(1);
         Ok(())
+    }
+
+    /// Where recovery must begin for the sake of partitions that could not be opened: when they can be again,
+    /// they need their records. Only a log that runs out of room gives them up, and their files with them
+    /// ([`Catalog::has_records_for`]).
+    fn held_back(&self, name: &str, log: &Log, items: &Numbers) -> Option<Lsn> {
+        let catalog = self.catalog.lock();
+        let is_out = |entry: &PartitionEntry| catalog.log_name(entry) == name && !items.contains_key(&entry.id);
+        let hold = catalog.partitions().any(is_out) && log.bytes() < self.checkpoint_at(log);
+        hold.then(|| catalog.redo_lsn(name))
     }
 }
 

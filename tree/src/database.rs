@@ -38,7 +38,7 @@ pub(crate) struct Shared<const PAGE: usize> {
     storage: Arc<dyn Storage>,
     options: Options,
     pub(crate) pool: Arc<Pool<PAGE>>,
-    catalog: Mutex<Catalog>,
+    pub(crate) catalog: Mutex<Catalog>,
     /// By name.
     pub(crate) logs: RwLock<BTreeMap<String, OpenLog>>,
     pub(crate) tables: RwLock<BTreeMap<String, Arc<TableState<PAGE>>>>,
@@ -167,9 +167,10 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// A failing disk or log.
     pub fn close(mut self) -> Result<()> {
         self.stop_maintenance();
-        let closed = self.shared.checkpoint();
-        self.shared.release();
-        closed
+        let checkpoint = self.shared.checkpoint();
+        // Whatever became of the checkpoint: it only shortens the next recovery.
+        let released = self.shared.release();
+        checkpoint.and(released)
     }
 
     fn stop_maintenance(&mut self) {
@@ -184,7 +185,8 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
 impl<const PAGE: usize> Drop for DatabaseOf<PAGE> {
     fn drop(&mut self) {
         self.stop_maintenance();
-        self.shared.release();
+        // A failure of the log has been told to those whose writes it concerns.
+        let _ = self.shared.release();
     }
 }
 
@@ -240,6 +242,10 @@ impl<const PAGE: usize> Shared<PAGE> {
         let open = |entry: &PartitionEntry| {
             let store = open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, log_id(entry))?;
             store.expect_pages::<PAGE>(entry.pages)?;
+            if !catalog.has_records_for(entry) {
+                let reason = "it was out of use for so long that the log has no more what it lacks; restore it from a backup";
+                return Err(Error::Format { file: store.path.clone(), reason: reason.into() });
+            }
             Ok(store)
         };
         let files: HashMap<u32, Result<Arc<Store>>> =
@@ -337,6 +343,8 @@ impl<const PAGE: usize> Shared<PAGE> {
         self.check_open()?;
         // Held to the end: it keeps checkpoints and other changes of the catalog out.
         let _alone = self.checkpointing.lock();
+        // A drop that could not remove a file must not remove the new table's later.
+        self.finish_drops()?;
         let catalog = self.catalog.lock().clone();
         check_table_name(&catalog, name, self.options.partitions)?;
         let created_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
@@ -464,9 +472,16 @@ impl<const PAGE: usize> Shared<PAGE> {
         stats
     }
 
-    fn release(&self) {
+    /// Lets others open the folder. An operation that overlaps with this gets an error at the latest from the
+    /// log or the pool, which do not touch a file any more.
+    fn release(&self) -> Result<()> {
         self.closed.store(true, Ordering::Relaxed);
+        let logs = self.logs.read().clone();
+        // All of them, whatever becomes of one.
+        let closed: Vec<_> = logs.values().map(|open| open.log.close()).collect();
+        self.pool.close();
         self.folder_lock.lock().take();
+        Ok(closed.into_iter().collect::<Result<_, _>>()?)
     }
 }
 

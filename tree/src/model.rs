@@ -9,7 +9,7 @@ use crate::btree::check;
 use crate::btree::scan::{Cursor, Range};
 use crate::error::Result;
 use crate::options::{Engine, Options};
-use crate::partition::{Partition, create_file, open_file};
+use crate::partition::{Partition, check_writes, create_file, open_file};
 use crate::pool::Pool;
 use crate::stats::Counter;
 use crate::sync::{Arc, UnsafeCell};
@@ -60,8 +60,9 @@ impl<const PAGE: usize> Tree<PAGE> {
     ///
     /// # Errors
     /// As for a table.
-    pub fn apply(&self, writes: Vec<(&[u8], Option<&[u8]>)>) -> Result<()> {
-        self.partition.apply(writes).map(drop)
+    pub fn apply(&self, mut writes: Vec<(&[u8], Option<&[u8]>)>) -> Result<()> {
+        check_writes::<PAGE>(&mut writes)?;
+        self.partition.apply(&writes).map(drop)
     }
 
     /// The value of a key, durable or not.

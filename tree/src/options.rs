@@ -74,7 +74,7 @@ names!(LogScope, "log_scope", Database = "database", Partition = "partition");
 /// differ from one opening to the next.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The protocol. Default: [`Engine::Coupled`].
+    /// The protocol. Default: [`Engine::Coupled`], or what is compiled in instead.
     pub engine: Engine,
     /// Partitions of a table, 1 to 1,024, fixed when the table is made. Default: 8.
     pub partitions: u32,
@@ -130,7 +130,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            engine: Engine::Coupled,
+            engine: if cfg!(feature = "latch") { Engine::Coupled } else { Engine::Mutex },
             partitions: 8,
             commit: CommitPolicy::Greedy,
             wait: Wait::AfterRelease,

@@ -131,15 +131,10 @@ impl<const PAGE: usize> Partition<PAGE> {
         self.tree.edit(&Edit { key, action: Action::Delete, condition, chain: &[] })
     }
 
-    /// Applies writes by one log record; `None` removes the key.
-    pub(crate) fn apply(&self, mut writes: Vec<(&[u8], Option<&[u8]>)>) -> Result<Lsn> {
-        writes.sort_unstable_by_key(|(key, _)| *key);
-        if let Some(pair) = writes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(Error::BatchKeyTwice { key: pair[0].0.escape_ascii().to_string() });
-        }
+    /// Applies writes that [`check_writes`] has put in order by one log record; `None` removes the key.
+    pub(crate) fn apply(&self, writes: &[(&[u8], Option<&[u8]>)]) -> Result<Lsn> {
         let mut values = Vec::with_capacity(writes.len());
-        for (key, value) in &writes {
-            check_key::<PAGE>(key)?;
+        for (key, value) in writes {
             values.push(value.map(|value| self.store_value(key, value)).transpose()?);
         }
         let edits: Vec<_> = writes
@@ -182,13 +177,28 @@ impl<const PAGE: usize> Partition<PAGE> {
         if limits::is_inline(PAGE, key.len(), value.len()) {
             return Ok((Value::Inline(value), None));
         }
-        if value.len() > MAX_VALUE {
-            return Err(Error::ValueTooLarge { len: value.len(), max: MAX_VALUE });
-        }
+        check_value(value)?;
         let chain = self.pages.write_chain(value)?;
         let first = chain.ids()[0];
         Ok((Value::Overflow { len: value.len() as u32, first }, Some(chain)))
     }
+}
+
+/// Puts the writes of a batch in order, and refuses what [`Partition::apply`] cannot apply.
+pub(crate) fn check_writes<const PAGE: usize>(writes: &mut [(&[u8], Option<&[u8]>)]) -> Result<()> {
+    writes.sort_unstable_by_key(|(key, _)| *key);
+    if let Some(pair) = writes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::BatchKeyTwice { key: pair[0].0.escape_ascii().to_string() });
+    }
+    writes.iter().try_for_each(|(key, value)| {
+        check_key::<PAGE>(key)?;
+        check_value(value.unwrap_or_default())
+    })
+}
+
+fn check_value(value: &[u8]) -> Result<()> {
+    let (len, max) = (value.len(), MAX_VALUE);
+    if len <= max { Ok(()) } else { Err(Error::ValueTooLarge { len, max }) }
 }
 
 fn check_key<const PAGE: usize>(key: &[u8]) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::btree::scan::{Cursor, Item, Range};
 use crate::commit::Commit;
 use crate::database::Shared;
 use crate::error::{Error, Result};
-use crate::partition::Partition;
+use crate::partition::{Partition, check_writes};
 use crate::sync::{Arc, AtomicBool, Ordering as Order};
 
 /// What a database knows of a table.
@@ -121,11 +121,13 @@ impl<const PAGE: usize> TableOf<PAGE> {
         for (key, value) in batch.writes() {
             by_partition[self.index(key)].push((key, value));
         }
+        // What is wrong with the batch shows before anything is applied.
+        by_partition.iter_mut().try_for_each(|writes| check_writes::<PAGE>(writes))?;
         let mut commit: Option<Commit<'_>> = None;
         for (index, writes) in by_partition.into_iter().enumerate().filter(|(_, writes)| !writes.is_empty()) {
             let partition = self.partition(index)?;
             self.shared.admit(&partition.pages.log)?;
-            let next = Commit::new(&partition.pages.log, partition.apply(writes)?, true);
+            let next = Commit::new(&partition.pages.log, partition.apply(&writes)?, true);
             commit = Some(match commit {
                 Some(commit) => commit.join(next),
                 None => next,

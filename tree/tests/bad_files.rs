@@ -140,10 +140,12 @@ fn cut_short(files: &Files, options: &Options, keys: u64, case: &str) {
     let folder = files::folder(files);
     let mut expected = model(keys);
     let report = check_storage::<TINY>(folder.clone()).unwrap();
-    assert!(!report.is_clean(), "{case}: the verifier finds nothing");
     let database = Tiny::open_on(folder.clone(), options.clone()).unwrap();
     let table = database.table("t").unwrap();
-    println!("{case}: {} of {keys} keys are lost", right_or_error(&table, &expected).0);
+    let (lost, _) = right_or_error(&table, &expected);
+    println!("{case}: {lost} of {keys} keys are lost");
+    // Part of a page can be mended from its copy in the double-write file.
+    assert_eq!(report.is_clean(), lost == 0, "{case}, {lost} keys are lost: {report}");
     for n in 0..600 {
         let key = format!("key{:05}+{n}", n * 7_919 % keys).into_bytes();
         if table.put(&key, b"written to what is left").is_ok_and(|commit| commit.wait().is_ok()) {

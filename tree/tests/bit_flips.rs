@@ -48,7 +48,9 @@ fn build(engine: Engine, close: bool) -> Small {
         (0..2).for_each(|index| put(index, n));
     }
     for (table, model) in tables.iter().zip(&mut models) {
-        assert!(table.delete(b"k07").unwrap().applied());
+        let commit = table.delete(b"k07").unwrap();
+        assert!(commit.applied());
+        commit.wait().unwrap();
         model.remove(&b"k07"[..]);
     }
     let before_last = models[1].clone();

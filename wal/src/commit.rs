@@ -242,6 +242,15 @@ impl Core {
         }
     }
 
+    /// Stops the log when the flush under way has ended. A leader that comes later finds the poison and
+    /// writes nothing.
+    pub(crate) fn close(&self) {
+        let leader = self.leader.lock();
+        self.poison(Error::Closed);
+        self.step_down(leader);
+        self.supply.close();
+    }
+
     /// Makes the next segment ahead of need.
     pub(crate) fn prepare_segment(&self) {
         if let Err(error) = self.supply.prepare() {

@@ -37,6 +37,9 @@ pub enum Error {
         /// The first error.
         cause: Arc<Error>,
     },
+    /// The log was closed.
+    #[error("the log was closed")]
+    Closed,
     /// The record does not fit into a segment.
     #[error(
         "a record of {bytes} bytes is larger than {limit}, the most that a segment takes; raise segment_bytes for a new log or write less at once"

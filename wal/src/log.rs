@@ -157,6 +157,18 @@ impl Log {
         self.core.admit()
     }
 
+    /// Makes everything appended so far durable, and stops the log for good: every later append or wait for
+    /// more gets [`Error::Poisoned`] by [`Error::Closed`]. When this returns, nobody writes to the log's files
+    /// any more, whoever holds it, so that they may be opened again.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] if the log had stopped before.
+    pub fn close(&self) -> Result<(), Error> {
+        let flushed = self.flush();
+        self.core.close();
+        flushed
+    }
+
     /// Gives up what is needed only to recover from before `redo`: segments wholly behind it are renamed into
     /// spare ones, or removed. A `redo` that is not durable counts as far as it is.
     ///

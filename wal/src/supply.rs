@@ -88,6 +88,13 @@ impl Supply {
         Ok(())
     }
 
+    /// Waits for the segment that is being made, if one is, and makes no more ahead of need.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.given_up = Some(state.current + 1);
+        self.wanting.store(false, Ordering::Release);
+    }
+
     /// Renames the segments before `keep` into the next ones, and removes those that are too many.
     ///
     /// # Errors

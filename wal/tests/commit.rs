@@ -351,3 +351,21 @@ fn a_log_without_sync_says_written() {
     log.wait(lsn).unwrap();
     assert_eq!((log.durable(), log.stats().syncs), (lsn, 0));
 }
+
+#[test]
+fn a_closed_log_keeps_what_it_had_and_takes_no_more() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let log = Log::create(storage.clone(), "wal", Options::default()).unwrap();
+    let lsn = log.append(b"before").unwrap();
+    log.close().unwrap();
+    log.wait(lsn).unwrap();
+    assert!(matches!(log.append(b"after"), Err(Error::Poisoned { cause }) if matches!(*cause, Error::Closed)));
+    assert!(log.close().is_ok(), "there is nothing left to flush");
+    let mut found = Vec::new();
+    Log::open(storage, "wal", Options::default(), Lsn::ZERO, &mut |_, payload| {
+        found.push(payload.to_vec());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(found, [b"before"]);
+}

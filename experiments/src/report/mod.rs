@@ -287,6 +287,7 @@ pub(crate) mod tests {
                 ratio_to_baseline: Some(rate / 400.0),
                 fsyncs_per_write: 0.05,
                 log_bytes_per_write: 180.0,
+                writes: 1_000.0,
                 ..PhaseReport::default()
             };
             RunReport {

@@ -56,10 +56,12 @@ impl<const PAGE: usize> Pool<PAGE> {
         Ok(reserve)
     }
 
-    /// Empties a frame.
+    /// Empties a frame. Pages that cannot be cleaned, on a disk that is full, are passed over as long as there
+    /// are others: reading goes on.
     fn evict(&self) -> Result<u32> {
-        let mut dirty = Vec::new();
+        let (mut dirty, mut failed) = (Vec::new(), false);
         for _ in 0..PATIENCE {
+            let mut failure = None;
             // Two revolutions: the first may only take used marks away.
             for _ in 0..2 * self.frames.len() {
                 let index = (self.hand.fetch_add(1, Ordering::Relaxed) % self.frames.len()) as u32;
@@ -70,7 +72,7 @@ impl<const PAGE: usize> Pool<PAGE> {
                 if frame.is_dirty() {
                     dirty.push(index);
                     if dirty.len() == BATCH {
-                        self.clean(&mut dirty)?;
+                        failure = self.clean(&mut dirty).err().or(failure);
                     }
                     continue;
                 }
@@ -84,9 +86,14 @@ impl<const PAGE: usize> Pool<PAGE> {
                     return Ok(index);
                 }
             }
-            self.clean(&mut dirty)?;
+            failure = self.clean(&mut dirty).err().or(failure);
             if let Some(frame) = self.free.lock().pop() {
                 return Ok(frame);
+            }
+            // What could be cleaned is looked for once more.
+            match failure {
+                Some(error) if failed => return Err(error),
+                failure => failed = failure.is_some(),
             }
             yield_now();
         }
@@ -96,8 +103,8 @@ impl<const PAGE: usize> Pool<PAGE> {
     fn clean(&self, dirty: &mut Vec<u32>) -> Result<()> {
         dirty.sort_unstable();
         dirty.dedup();
-        self.write_back(dirty)?;
+        let written = self.write_back(dirty);
         dirty.clear();
-        Ok(())
+        written
     }
 }

@@ -103,6 +103,11 @@ impl<const PAGE: usize> Pool<PAGE> {
         self.write_back.0.lock().sync_files()
     }
 
+    /// Writes nothing any more from now on, and waits for the write that is under way.
+    pub(crate) fn close(&self) {
+        self.write_back.0.lock().failed.get_or_insert_with(|| Error::Closed.to_string());
+    }
+
     /// Empties every frame of the store, dirty or not: its file is about to be removed.
     pub(crate) fn discard(&self, store: &Arc<Store>) {
         let mut state = self.write_back.0.lock();
@@ -140,15 +145,22 @@ impl<const PAGE: usize> Pool<PAGE> {
         let copies = state.batch.iter().map(|copied| (copied.store.partition, &copied.page));
         state.double_write.append(copies)?;
         state.sync(|state| state.double_write.sync())?;
+        let (mut written, mut failure) = (0, None);
         for copied in &state.batch {
             state.unsynced.entry(copied.store.partition).or_insert_with(|| copied.store.clone());
-            copied.store.write(&copied.page)?;
+            // Where a file cannot grow, pages that have their place in it can be written still.
+            match copied.store.write(&copied.page) {
+                Ok(()) => {
+                    self.mark_clean(copied);
+                    written += 1;
+                }
+                Err(error) => failure = Some(error),
+            }
         }
-        state.batch.iter().for_each(|copied| self.mark_clean(copied));
         self.counters.write_backs.add(1);
-        self.counters.written_pages.add(state.batch.len() as u64);
+        self.counters.written_pages.add(written);
         state.batch.clear();
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// A sealed copy of a dirty page.

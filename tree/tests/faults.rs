@@ -1,0 +1,251 @@
+//! Faults of the disk at a chosen call, in the middle of a load, a checkpoint, the making of a table, or a
+//! recovery: what was acknowledged is there after a restart, and after a power loss behind it.
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use common::{Random, TINY, contents, engines, small};
+use tree::{DatabaseOf, Engine, LogScope, Options, Result, TableOf};
+use wal::{Call, Fault, FaultyStorage};
+
+type Tiny = DatabaseOf<TINY>;
+type Value = Option<Vec<u8>>;
+
+/// What each key may hold: one value where the last write was acknowledged, more where one failed.
+#[derive(Clone, Default)]
+struct Expected(BTreeMap<Vec<u8>, BTreeSet<Value>>);
+
+impl Expected {
+    fn attempt(&mut self, key: &[u8], value: &Value) {
+        let possible = self.0.entry(key.to_vec()).or_insert_with(|| BTreeSet::from([None]));
+        possible.insert(value.clone());
+    }
+
+    fn is_known(&mut self, key: &[u8], value: Value) {
+        self.0.insert(key.to_vec(), BTreeSet::from([value]));
+    }
+
+    /// What a strong read has returned is durable: no crash may take it back.
+    #[track_caller]
+    fn read(&mut self, case: &str, key: &[u8], found: Value) {
+        let possible = self.0.entry(key.to_vec()).or_insert_with(|| BTreeSet::from([None]));
+        assert!(possible.contains(&found), "{case}: {} has {found:?}, not one of {possible:?}", key.escape_ascii());
+        *possible = BTreeSet::from([found]);
+    }
+}
+
+fn open(disk: &FaultyStorage, options: &Options) -> Result<Tiny> {
+    Tiny::open_on(Arc::new(disk.clone()), options.clone())
+}
+
+fn write(table: &TableOf<TINY>, key: &[u8], value: &Value, expected: &mut Expected) -> Result<()> {
+    expected.attempt(key, value);
+    let commit = match value {
+        Some(value) => table.put(key, value)?,
+        None => table.delete(key)?,
+    };
+    commit.wait()?;
+    expected.is_known(key, value.clone());
+    Ok(())
+}
+
+/// Writes, reads, checkpoints, a table that comes and goes. Errors are noted, and the load goes on.
+fn load(database: &Tiny, expected: &mut Expected, case: &str, seed: u64, steps: u64) {
+    let Some(table) = database.table("t") else { panic!("{case}: the table is gone") };
+    let mut random = Random(seed);
+    for step in 0..steps {
+        let key = format!("key{:03}", random.below(120)).into_bytes();
+        let len = if random.below(20) == 0 { 600 } else { random.below(30) };
+        let value = (random.below(3) > 0).then(|| vec![random.next() as u8; len as usize]);
+        let _ = write(&table, &key, &value, expected);
+        let key = format!("key{:03}", random.below(120)).into_bytes();
+        if let Ok(found) = table.get(&key) {
+            expected.read(case, &key, found);
+        }
+        match step % 40 {
+            15 => drop(database.create_table("brief").map(drop)),
+            20 => drop(database.checkpoint()),
+            25 => drop(database.drop_table("brief")),
+            _ => {}
+        }
+    }
+}
+
+/// A database with a log to replay, and what it holds.
+fn base(options: &Options, seed: u64) -> (FaultyStorage, Expected) {
+    let disk = FaultyStorage::new(seed);
+    let database = open(&disk, options).unwrap();
+    database.create_table("t").unwrap();
+    let mut expected = Expected::default();
+    load(&database, &mut expected, "before the fault", seed, 110);
+    drop(database);
+    (disk, expected)
+}
+
+#[track_caller]
+fn verify(database: &Tiny, expected: &mut Expected, case: &str) {
+    let table = database.table("t").unwrap_or_else(|| panic!("{case}: the table is gone"));
+    let found = contents(&table).unwrap_or_else(|error| panic!("{case}: it cannot be read: {error}"));
+    let keys: BTreeSet<_> = expected.0.keys().chain(found.keys()).cloned().collect();
+    for key in keys {
+        expected.read(case, &key, found.get(&key).cloned());
+    }
+    assert_eq!(table.count().unwrap(), found.len() as u64, "{case}");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Restart {
+    /// The machine goes down: what was not synced survives in part.
+    PowerLoss,
+    /// The process starts anew: what was not synced can still be read, and is not on the disk. The power fails
+    /// only behind the next checkpoint.
+    Process,
+}
+
+fn one_fault(base: &(FaultyStorage, Expected), options: &Options, call: Call, at: u64, fault: Fault, restart: Restart) {
+    let case = format!("{}, {call:?} {at}, {fault:?}, {restart:?}", options.engine);
+    let (mut disk, mut expected) = (base.0.crash(), base.1.clone());
+    disk.fail(call, at, fault);
+    // A recovery that meets the fault may fail; the next one may not.
+    let database = open(&disk, options).or_else(|_| open(&disk, options));
+    let database = database.unwrap_or_else(|error| panic!("{case}: the second recovery fails: {error}"));
+    load(&database, &mut expected, &case, at, 80);
+    drop(database);
+    if let Restart::Process = restart {
+        // The fault may be yet to come.
+        let database = open(&disk, options).or_else(|_| open(&disk, options)).unwrap();
+        load(&database, &mut expected, &case, at + 1, 30);
+        let _ = database.checkpoint();
+    }
+    disk = disk.crash();
+    let database = open(&disk, options).unwrap_or_else(|error| panic!("{case}: it does not open: {error}"));
+    verify(&database, &mut expected, &case);
+    let report = database.check().unwrap();
+    assert!(report.is_clean(), "{case}: {report}");
+}
+
+fn options(engine: Engine, scope: LogScope) -> Options {
+    Options { log_scope: scope, partitions: 2, pool_bytes: 64 * TINY, ..small(engine) }
+}
+
+/// Every early call of a kind, where recovery and checkpoints are, and some later ones.
+fn places() -> impl Iterator<Item = u64> {
+    (0..24).chain((24..120).step_by(7)).chain((120..400).step_by(61))
+}
+
+fn faults_at(calls: &[Call], faults: &[Fault]) {
+    for engine in engines() {
+        for (scope, turn) in [(LogScope::Database, 0), (LogScope::Partition, 1)] {
+            let options = options(engine, scope);
+            let base = base(&options, 1);
+            for (&call, &fault) in calls.iter().flat_map(|call| faults.iter().map(move |fault| (call, fault))) {
+                for (index, at) in places().enumerate() {
+                    let restart = if (index + turn) % 2 == 0 { Restart::PowerLoss } else { Restart::Process };
+                    one_fault(&base, &options, call, at, fault, restart);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failing_or_torn_write_loses_nothing_acknowledged() {
+    faults_at(&[Call::Write], &[Fault::Io, Fault::NoSpace, Fault::ShortWrite]);
+}
+
+#[test]
+fn a_failing_sync_loses_nothing_acknowledged() {
+    faults_at(&[Call::Sync, Call::SyncDir], &[Fault::Io]);
+}
+
+#[test]
+fn a_failing_read_loses_nothing_acknowledged() {
+    faults_at(&[Call::Read, Call::Open], &[Fault::Io]);
+}
+
+#[test]
+fn a_failing_change_of_the_folder_loses_nothing_acknowledged() {
+    faults_at(&[Call::Create, Call::Rename, Call::Remove, Call::SetLen], &[Fault::Io, Fault::NoSpace]);
+}
+
+/// A disk that reports a sync that it has not done can lose anything in a power loss, and nobody can tell. But
+/// as long as the power stays on, nothing happens at all.
+#[test]
+fn a_sync_that_lies_is_harmless_while_the_power_is_on_and_never_a_panic_after() {
+    for engine in engines() {
+        let options = options(engine, LogScope::Database);
+        let (disk, expected) = base(&options, 2);
+        for at in places() {
+            let (disk, mut expected) = (disk.crash(), expected.clone());
+            disk.fail(Call::Sync, at, Fault::DropSync);
+            let database = open(&disk, &options).unwrap();
+            load(&database, &mut expected, "a lie", at, 60);
+            drop(database);
+            let after_power_loss = disk.crash();
+            verify(&open(&disk, &options).unwrap(), &mut expected, "a lie");
+            let Ok(database) = open(&after_power_loss, &options) else { continue };
+            let _ = database.table("t").map(|table| contents(&table));
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_log_sync_every_write_and_every_waiter_gets_an_error() {
+    for engine in engines() {
+        let options = Options { partitions: 4, ..options(engine, LogScope::Database) };
+        let disk = FaultyStorage::new(3);
+        let database = open(&disk, &options).unwrap();
+        let table = database.create_table("t").unwrap();
+        table.put(b"before", b"1").unwrap().wait().unwrap();
+        let waiting: Vec<_> = (0..8).map(|n| table.put(format!("lost{n}").as_bytes(), b"1").unwrap()).collect();
+        disk.fail(Call::Sync, 0, Fault::Io);
+        std::thread::scope(|scope| {
+            let waiters: Vec<_> = waiting.into_iter().map(|commit| scope.spawn(|| commit.wait())).collect();
+            for waiter in waiters {
+                let message = waiter.join().unwrap().unwrap_err().to_string();
+                assert!(message.contains("the log stopped") && message.contains("check the disk"), "{message}");
+            }
+        });
+        for n in 0..20 {
+            let late = table.put(format!("late{n}").as_bytes(), b"1").and_then(|commit| commit.wait());
+            assert!(late.unwrap_err().to_string().contains("the log stopped"));
+            let late = table.delete(b"before").and_then(|commit| commit.wait());
+            assert!(late.unwrap_err().to_string().contains("the log stopped"));
+        }
+        // Strong reads answer what is durable, and refuse what may be lost.
+        assert!((0..8).all(|n| table.get(format!("lost{n}").as_bytes()).is_err()));
+        assert!(database.checkpoint().is_err());
+        drop(database);
+        let database = open(&disk.crash(), &options).unwrap();
+        let found = contents(&database.table("t").unwrap()).unwrap();
+        assert_eq!(found[&b"before"[..]], b"1");
+        assert!(found.keys().all(|key| !key.starts_with(b"late")), "{found:?}");
+    }
+}
+
+#[test]
+fn a_table_that_could_not_be_dropped_whole_can_be_made_again() {
+    for engine in engines() {
+        for scope in [LogScope::Database, LogScope::Partition] {
+            let options = options(engine, scope);
+            let disk = FaultyStorage::new(4);
+            let database = open(&disk, &options).unwrap();
+            database.create_table("t").unwrap();
+            database.create_table("u").unwrap();
+            disk.fail(Call::Remove, 1, Fault::Io);
+            assert!(database.drop_table("t").is_err());
+            let table = database.create_table("t").unwrap();
+            table.put(b"k", b"new").unwrap().wait().unwrap();
+            // Removing what is left of the first one must spare the second one.
+            database.drop_table("u").unwrap();
+            assert_eq!(table.get(b"k").unwrap().unwrap(), b"new");
+            drop((table, database));
+            let database = open(&disk.crash(), &options).unwrap();
+            let found = database.table("t").unwrap().get(b"k");
+            assert_eq!(found.unwrap().unwrap(), b"new", "{engine}, {scope}");
+        }
+    }
+}
