@@ -54,8 +54,17 @@ impl DataFolder {
         self.root.path()
     }
 
-    /// A fresh folder for one database, removed when dropped.
+    /// Waits until the file system has nothing left to do for what was written and removed before: a trial
+    /// must not pay for the one before it.
+    fn settle(&self) -> Result<()> {
+        let failed = |cause: String| Error::failed(format!("cannot sync {}", self.path().display()), cause);
+        let folder = fs::File::open(self.path()).map_err(|cause| failed(cause.to_string()))?;
+        rustix::fs::syncfs(folder).map_err(|cause| failed(cause.to_string()))
+    }
+
+    /// A fresh folder for one database, on a disk that has come to rest; removed when dropped.
     pub(crate) fn database(&self) -> Result<TempDir> {
+        self.settle()?;
         tempfile::Builder::new().prefix("database-").tempdir_in(self.path()).map_err(|cause| {
             Error::failed(format!("cannot make a folder in {}", self.path().display()), cause)
         })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{Random, TINY, contents, engines, small};
 use tree::{DatabaseOf, Engine, LogScope, Options, Result, TableOf};
-use wal::{Call, Fault, FaultyStorage};
+use wal::{Call, Fault, FaultyStorage, Storage};
 
 type Tiny = DatabaseOf<TINY>;
 type Value = Option<Vec<u8>>;
@@ -171,6 +171,35 @@ fn a_failing_change_of_the_folder_loses_nothing_acknowledged() {
     faults_at(&[Call::Create, Call::Rename, Call::Remove, Call::SetLen], &[Fault::Io, Fault::NoSpace]);
 }
 
+/// After a failed sync the kernel takes the lost pages for written. They can still be read, so that recovery finds
+/// nothing to do for them; unless they are written again, the next checkpoint gives their log records up.
+#[test]
+fn pages_whose_sync_failed_are_written_again_before_the_log_lets_them_go() {
+    for engine in engines() {
+        let options = Options { pool_bytes: 400 * TINY, ..options(engine, LogScope::Database) };
+        for at in 0..12 {
+            let case = format!("{engine}, sync {at}");
+            let disk = FaultyStorage::new(at);
+            let database = open(&disk, &options).unwrap();
+            let table = database.create_table("t").unwrap();
+            let mut expected = Expected::default();
+            for n in 0..600 {
+                let _ = write(&table, format!("key{n:04}").as_bytes(), &Some(b"value".to_vec()), &mut expected);
+            }
+            disk.fail(Call::Sync, at, Fault::Io);
+            let _ = database.checkpoint();
+            drop((table, database));
+            let database = open(&disk, &options).or_else(|_| open(&disk, &options)).unwrap();
+            let _ = database.checkpoint();
+            drop(database);
+            let database = open(&disk.crash(), &options).unwrap();
+            verify(&database, &mut expected, &case);
+            let report = database.check().unwrap();
+            assert!(report.is_clean(), "{case}: {report}");
+        }
+    }
+}
+
 /// A disk that reports a sync that it has not done can lose anything in a power loss, and nobody can tell. But
 /// as long as the power stays on, nothing happens at all.
 #[test]
@@ -223,6 +252,47 @@ fn after_a_failed_log_sync_every_write_and_every_waiter_gets_an_error() {
         let found = contents(&database.table("t").unwrap()).unwrap();
         assert_eq!(found[&b"before"[..]], b"1");
         assert!(found.keys().all(|key| !key.starts_with(b"late")), "{found:?}");
+    }
+}
+
+/// A partition whose file cannot be opened for a while needs its log records when it can be again.
+#[test]
+fn a_partition_that_was_out_of_use_is_back_with_every_write_or_is_refused() {
+    for engine in engines() {
+        for (scope, writes) in [(LogScope::Database, 50), (LogScope::Database, 20_000), (LogScope::Partition, 50)] {
+            let case = format!("{engine}, {scope}, {writes} writes");
+            let options = options(engine, scope);
+            let disk = FaultyStorage::new(5);
+            let database = open(&disk, &options).unwrap();
+            let tables = ["a", "b"].map(|name| database.create_table(name).unwrap());
+            for (n, table) in (0..400).zip(tables.iter().cycle()) {
+                table.put(format!("{n}").as_bytes(), b"1").unwrap().wait().unwrap();
+            }
+            drop((tables, database));
+            for name in ["a_p0.db", "a_p1.db"] {
+                disk.rename(name, &format!("{name}.away")).unwrap();
+            }
+            let database = open(&disk, &options).unwrap();
+            assert!(database.table("a").unwrap().get(b"0").unwrap_err().to_string().contains("a_p"));
+            let table = database.table("b").unwrap();
+            for n in 0..writes {
+                table.put(format!("more{}", n % 500).as_bytes(), b"2").unwrap().wait().unwrap();
+            }
+            database.close().unwrap();
+            for name in ["a_p0.db", "a_p1.db"] {
+                disk.rename(&format!("{name}.away"), name).unwrap();
+            }
+            let database = open(&disk, &options).unwrap();
+            assert_eq!(database.table("b").unwrap().count().unwrap(), 200 + writes.min(500));
+            match contents(&database.table("a").unwrap()) {
+                Ok(found) => assert_eq!(found.len(), 200, "{case}"),
+                // The log had to go on without it.
+                Err(error) => {
+                    assert!(writes == 20_000 && error.to_string().contains("a_p"), "{case}: {error}");
+                    assert!(error.to_string().contains("backup"), "{case}: {error}");
+                }
+            }
+        }
     }
 }
 
