@@ -20,8 +20,8 @@ Examples:
   experiments compare --presets option2 --engine mutex,coupled --wait after-release
       one preset with single settings changed: every combination is a run
   experiments compare --presets option4 --engine mutex,coupled --partitions 1 --pool 1GiB --no-sync \\
-                      --reads 50 --writers 2
-      the latches alone: data in memory, no sync, half reads and half writes
+                      --data-dir /dev/shm --reads 50 --writers 2 --repetitions 5
+      the latches alone: everything in memory, no sync, half reads and half writes
   experiments compare --breakdown
       from baseline to option4, one setting at a time
   experiments compare --floors
@@ -166,7 +166,7 @@ pub(crate) struct SettingFlags {
     /// Log whole pages: true, false
     #[arg(long, value_delimiter = ',', action = ArgAction::Append, value_name = "BOOL")]
     page_images: Vec<bool>,
-    /// The buffer pool's size, as 64MiB
+    /// The buffer pool's size, as 64MiB: less than the data measures the disk, too [default: 512MiB]
     #[arg(long, value_delimiter = ',', value_parser = units::parse_bytes, value_name = "SIZE")]
     pool: Vec<usize>,
     /// Delay every sync, as 5ms: a slower disk

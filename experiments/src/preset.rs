@@ -134,7 +134,7 @@ mod tests {
         for name in names() {
             let preset = load(name).unwrap();
             assert!(preset.settings.sync, "{name} must be durable");
-            assert_eq!(preset.settings.pool_bytes, 64 << 20);
+            assert_eq!(preset.settings.pool_bytes, 512 << 20);
         }
     }
 

@@ -10,7 +10,7 @@ use wal::CommitPolicy;
 
 use crate::units;
 
-const POOL_BYTES: usize = 64 << 20;
+const POOL_BYTES: usize = 512 << 20;
 const UNSYNCED_LOG_BYTES: u64 = 16 << 30;
 
 /// What a database is opened with, and what a result carries.

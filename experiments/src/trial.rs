@@ -76,6 +76,9 @@ pub(crate) fn run(
         preload(home.path(), &variant.settings, workload.keys, &mut ledger).map_err(prefixed(&named))?;
     }
     let database = open(home.path(), &variant.settings)?;
+    if workload.keys > 0 {
+        warm(&database).map_err(prefixed(&named))?;
+    }
     let acknowledge = if variant.settings.sync { Acknowledge::Durable } else { Acknowledge::Applied };
     let mut measure = |phase: &Phase, part: &dyn Fn(f64)| {
         progress.note(phase.name);
@@ -159,6 +162,17 @@ pub(crate) fn preload(path: &Path, settings: &Settings, keys: u64, ledger: &mut 
     for table in Table::ALL {
         for index in 0..per_table {
             ledger.enter(&[Acknowledged::put(table, index, 0)]);
+        }
+    }
+    Ok(())
+}
+
+/// Reads everything once, so that the phases begin with a pool as full as it gets.
+fn warm(database: &Database) -> Result<()> {
+    for table in &phase::open_tables(database)? {
+        for item in table.scan(..) {
+            interrupt::check()?;
+            item.map_err(|cause| Error::failed("cannot read the loaded keys", cause))?;
         }
     }
     Ok(())

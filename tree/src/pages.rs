@@ -19,6 +19,9 @@ use crate::sync::{Arc, yield_now};
 /// node was split), so this bounds thrashing, not contention.
 const MAX_RESTARTS: u32 = if cfg!(feature = "loom") { 64 } else { 100_000 };
 
+/// Restarts of one operation behind which its pages may be pushing each other out of the pool.
+const THRASHING: u32 = 50;
+
 /// Why an operation has to let go of its latches.
 #[derive(Debug)]
 pub(crate) enum Interrupt {
@@ -141,6 +144,9 @@ impl<const PAGE: usize> Pages<PAGE> {
     fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt) -> Result<()> {
         self.restarts.add(1);
         attempt.restarts += 1;
+        if attempt.restarts.is_multiple_of(THRASHING) {
+            self.pool.expect_cleanable()?;
+        }
         if attempt.restarts > MAX_RESTARTS {
             return Err(Error::PoolExhausted { frames: self.pool.len() });
         }

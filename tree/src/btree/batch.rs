@@ -9,7 +9,7 @@
 
 use wal::Lsn;
 
-use super::leaf::plan;
+use super::leaf::{became_underfull, plan};
 use super::space_edit::SpaceEdit;
 use super::Edit;
 use crate::change::Change;
@@ -36,15 +36,21 @@ struct LeafPlan<'e> {
 
 /// Applies the edits: in ascending order of keys, without duplicates or conditions.
 pub(super) fn apply<const PAGE: usize>(pages: &Pages<PAGE>, edits: &[Edit<'_>]) -> Result<Lsn> {
-    pages.retry(|attempt| {
+    let (lsn, underfull) = pages.retry(|attempt| {
         let mut latched = latch(pages, edits)?;
         let plans = latched
             .leaves
             .iter()
             .map(|(leaf, range)| plan_leaf(pages, leaf, &edits[range.clone()], attempt))
             .collect::<Result<Vec<_>, _>>()?;
-        commit(pages, &mut latched, &plans, edits)
-    })
+        let used_before: Vec<_> = latched.leaves.iter().map(|(leaf, _)| leaf.used_bytes()).collect();
+        let lsn = commit(pages, &mut latched, &plans, edits)?;
+        let leaves = latched.leaves.iter().zip(used_before);
+        let underfull = leaves.filter(|((leaf, _), before)| became_underfull(leaf, *before));
+        Ok((lsn, underfull.map(|((_, range), _)| edits[range.start].key).collect::<Vec<_>>()))
+    })?;
+    underfull.into_iter().for_each(|key| pages.merge(key));
+    Ok(lsn)
 }
 
 fn latch<'p, const PAGE: usize>(

@@ -103,7 +103,7 @@ fn commit<'p, const PAGE: usize>(
 
 /// Underfull is below a quarter. Only the write that crosses the line asks for a merge, or every later one
 /// would try again where the neighbours are too full for it.
-fn became_underfull<const PAGE: usize>(leaf: &Page<PAGE>, used_before: usize) -> bool {
+pub(super) fn became_underfull<const PAGE: usize>(leaf: &Page<PAGE>, used_before: usize) -> bool {
     let quarter = limits::capacity(PAGE) / 4;
     let used = leaf.used_bytes();
     used < used_before && used < quarter && (used_before >= quarter || leaf.count() == 0)

@@ -42,23 +42,29 @@ impl<const PAGE: usize> Drop for Reserve<'_, PAGE> {
 }
 
 impl<const PAGE: usize> Pool<PAGE> {
-    /// Sets `count` empty frames aside. Call without latches: it may wait for the disk and for the log.
+    /// Sets `count` empty frames aside for new pages. Call without latches: it may wait for the disk and for the
+    /// log.
     ///
     /// # Errors
     /// No frame can be had, or cleaning one failed.
     pub(crate) fn reserve(&self, count: usize) -> Result<Reserve<'_, PAGE>> {
+        self.reserve_for(count, false)
+    }
+
+    /// As [`Pool::reserve`]. With `to_read`, pages that cannot be cleaned, on a disk that is full, are passed over
+    /// as long as there are others: reading goes on. New pages would only add to those that cannot be cleaned.
+    pub(super) fn reserve_for(&self, count: usize, to_read: bool) -> Result<Reserve<'_, PAGE>> {
         let mut reserve = Reserve { pool: self, frames: Vec::with_capacity(count) };
         while reserve.frames.len() < count {
             let free = self.free.lock().pop();
-            let frame = free.map_or_else(|| self.evict(), Ok)?;
+            let frame = free.map_or_else(|| self.evict(to_read), Ok)?;
             reserve.frames.push(frame);
         }
         Ok(reserve)
     }
 
-    /// Empties a frame. Pages that cannot be cleaned, on a disk that is full, are passed over as long as there
-    /// are others: reading goes on.
-    fn evict(&self) -> Result<u32> {
+    /// Empties a frame.
+    fn evict(&self, to_read: bool) -> Result<u32> {
         let (mut dirty, mut failed) = (Vec::new(), false);
         for _ in 0..PATIENCE {
             let mut failure = None;
@@ -73,6 +79,9 @@ impl<const PAGE: usize> Pool<PAGE> {
                     dirty.push(index);
                     if dirty.len() == BATCH {
                         failure = self.clean(&mut dirty).err().or(failure);
+                        if !to_read && let Some(error) = failure {
+                            return Err(error);
+                        }
                     }
                     continue;
                 }
@@ -92,7 +101,7 @@ impl<const PAGE: usize> Pool<PAGE> {
             }
             // What could be cleaned is looked for once more.
             match failure {
-                Some(error) if failed => return Err(error),
+                Some(error) if failed || !to_read => return Err(error),
                 failure => failed = failure.is_some(),
             }
             yield_now();
@@ -105,6 +114,7 @@ impl<const PAGE: usize> Pool<PAGE> {
         dirty.dedup();
         let written = self.write_back(dirty);
         dirty.clear();
+        self.cannot_clean.store(written.is_err(), Ordering::Relaxed);
         written
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Pool<const PAGE: usize> {
     /// Frames without a page that nobody has reserved.
     free: Mutex<Vec<u32>>,
     hand: AtomicUsize,
+    /// Whether the last attempt to clean pages for others failed.
+    cannot_clean: AtomicBool,
     write_back: WriteBack<PAGE>,
     counters: Counters,
 }
@@ -103,6 +105,7 @@ impl<const PAGE: usize> Pool<PAGE> {
             pages: zeroed_pages(frames),
             free: Mutex::new((0..frames as u32).rev().collect()),
             hand: AtomicUsize::new(0),
+            cannot_clean: AtomicBool::new(false),
             write_back: WriteBack::new(storage, frames)?,
             counters: Counters {
                 misses: Counter::new(),
@@ -153,7 +156,7 @@ impl<const PAGE: usize> Pool<PAGE> {
         if page.0 >= MAX_PAGES {
             return Err(store.damaged(page, "no file has so many pages".into()));
         }
-        let mut reserve = self.reserve(1)?;
+        let mut reserve = self.reserve_for(1, true)?;
         let Some(mut guard) = reserve.take() else { return Ok(()) };
         if !guard.settle(store, page) {
             reserve.give_back(guard);
@@ -193,6 +196,17 @@ impl<const PAGE: usize> Pool<PAGE> {
             guard.page_mut().set_id(page);
             return Some(guard);
         }
+    }
+
+    /// Whether so many pages may be dirty for good, on a disk that is full, that an operation cannot get all of the
+    /// pages that it needs into memory at once. What keeps them dirty is the answer.
+    pub(crate) fn expect_cleanable(&self) -> Result<()> {
+        // Relaxed: a hint; whether it is true shows below.
+        if !self.cannot_clean.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let dirty = (0..self.frames.len() as u32).filter(|&index| self.frames[index as usize].is_dirty());
+        self.write_back(&dirty.collect::<Vec<_>>())
     }
 
     /// Hints the disk about pages that will be read soon, where they are not in memory.

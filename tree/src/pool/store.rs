@@ -132,6 +132,13 @@ impl Store {
         self.file.write_at(page.bytes(), offset).map_err(Error::io("write", &*self.path))
     }
 
+    /// Has the next sync make the file's length durable, even if the kernel believes that it is.
+    pub(super) fn touch_length<const PAGE: usize>(&self) -> Result<()> {
+        let len = self.pages::<PAGE>()? * PAGE as u64;
+        let longer = self.file.set_len(len + PAGE as u64);
+        longer.and_then(|()| self.file.set_len(len)).map_err(Error::io("resize", &*self.path))
+    }
+
     /// Makes every written page durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync().map_err(Error::io("sync", &*self.path))

@@ -46,19 +46,26 @@ impl<const PAGE: usize> WriteBack<PAGE> {
 }
 
 impl<const PAGE: usize> Pool<PAGE> {
-    /// Mends pages of `stores` that a power loss tore, from their copies. Call once, before anything is
-    /// read. A store whose file cannot be read is left as it is: its pages will say what is wrong.
+    /// Mends pages of `stores` that a power loss tore, from their copies, and writes those again whose sync may have
+    /// failed. Call once, before anything is read. A store whose file cannot be read is left as it is: its pages will say what is wrong.
     ///
     /// # Errors
     /// The double-write file cannot be read, or a file cannot be written or synced.
     pub(crate) fn mend(&self, stores: &HashMap<u32, Arc<Store>>) -> Result<()> {
         let mut state = self.write_back.0.lock();
+        let mut rewritten = HashMap::new();
         for ((partition, id), copy) in state.double_write.copies::<PAGE>()? {
             let Some(store) = stores.get(&partition) else { continue };
-            if let Err(Error::Damaged { .. }) = store.read(id, &mut Page::<PAGE>::zeroed()) {
-                store.write(&copy)?;
+            let mut page = Page::<PAGE>::zeroed();
+            match store.read(id, &mut page) {
+                Err(Error::Damaged { .. }) => store.write(&copy)?,
+                // What a failed sync has lost can be read still; to reach the disk, it must become dirty again.
+                Ok(()) if page.lsn() == copy.lsn() => store.write(&copy)?,
+                _ => continue,
             }
+            rewritten.insert(partition, store);
         }
+        rewritten.into_values().try_for_each(|store| store.touch_length::<PAGE>())?;
         // Writes of the last run may wait in the kernel still; their copies are about to be overwritten.
         stores.values().try_for_each(|store| store.sync())?;
         state.double_write.begin_round();
