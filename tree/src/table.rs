@@ -59,7 +59,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// The key's length, a damaged page, a failing disk or log, a closed database or dropped table.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let partition = self.route(key)?;
-        let (value, lsn) = partition.get(key)?;
+        let (value, lsn) = self.unless_dropped(partition.get(key))?;
         partition.pages.wait(lsn)?;
         Ok(value)
     }
@@ -69,7 +69,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn get_eventual(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.route(key)?.get(key)?.0)
+        Ok(self.unless_dropped(self.route(key)?.get(key))?.0)
     }
 
     /// Sets the value of a key. The write is visible at once, and durable when the ticket says so.
@@ -86,7 +86,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// As for [`put`](Self::put).
     pub fn put_if(&self, key: &[u8], value: &[u8], condition: Condition<'_>) -> Result<Commit<'_>> {
         let partition = self.admit(key)?;
-        let edited = partition.put(key, value, condition)?;
+        let edited = self.unless_dropped(partition.put(key, value, condition))?;
         Ok(Commit::new(&partition.pages.log, edited.lsn, edited.applied))
     }
 
@@ -104,7 +104,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// As for [`put`](Self::put).
     pub fn delete_if(&self, key: &[u8], condition: Condition<'_>) -> Result<Commit<'_>> {
         let partition = self.admit(key)?;
-        let edited = partition.delete(key, condition)?;
+        let edited = self.unless_dropped(partition.delete(key, condition))?;
         Ok(Commit::new(&partition.pages.log, edited.lsn, edited.applied))
     }
 
@@ -127,7 +127,8 @@ impl<const PAGE: usize> TableOf<PAGE> {
         for (index, writes) in by_partition.into_iter().enumerate().filter(|(_, writes)| !writes.is_empty()) {
             let partition = self.partition(index)?;
             self.shared.admit(&partition.pages.log)?;
-            let next = Commit::new(&partition.pages.log, partition.apply(&writes)?, true);
+            let lsn = self.unless_dropped(partition.apply(&writes))?;
+            let next = Commit::new(&partition.pages.log, lsn, true);
             commit = Some(match commit {
                 Some(commit) => commit.join(next),
                 None => next,
@@ -201,11 +202,16 @@ impl<const PAGE: usize> TableOf<PAGE> {
 
     fn partition(&self, index: usize) -> Result<&Partition<PAGE>> {
         self.shared.check_open()?;
+        self.unless_dropped(self.state.partitions[index].as_ref().map_err(Clone::clone))
+    }
+
+    /// The outcome of an operation, unless a drop has overtaken it: then its pages are gone.
+    fn unless_dropped<T>(&self, outcome: Result<T>) -> Result<T> {
         // Acquire: whoever sees the flag sees what was dropped.
         if self.state.dropped.load(Order::Acquire) {
             return Err(Error::TableDropped { name: self.state.info.name.clone() });
         }
-        self.state.partitions[index].as_ref().map_err(Clone::clone)
+        outcome
     }
 }
 
@@ -228,7 +234,8 @@ struct Head {
 
 impl<const PAGE: usize> ScanOf<PAGE> {
     fn advance(&mut self, partition: usize) -> Result<Option<Head>> {
-        let item = self.table.partition(partition)?.next(&mut self.cursors[partition])?;
+        let item = self.table.partition(partition)?.next(&mut self.cursors[partition]);
+        let item = self.table.unless_dropped(item)?;
         Ok(item.map(|item| Head { item, partition, backward: self.backward }))
     }
 

@@ -163,7 +163,9 @@ impl<const PAGE: usize> Pool<PAGE> {
             return Ok(());
         }
         self.counters.misses.add(1);
-        if let Err(error) = store.read(page, guard.page_mut()) {
+        // Looked for when the frame is entered: a discard that came before is seen, a later one empties the frame.
+        let read = store.expect_kept().and_then(|()| store.read(page, guard.page_mut()));
+        if let Err(error) = read {
             guard.vacate();
             reserve.give_back(guard);
             return Err(error);

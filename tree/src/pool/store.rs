@@ -4,7 +4,7 @@ use wal::{File, Log, Lsn};
 
 use crate::error::{Error, Result};
 use crate::page::{Page, PageError, PageId};
-use crate::sync::{Arc, AtomicU32, OnceLock, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU32, OnceLock, Ordering};
 
 /// Page ids a chunk of the translation. Chunks are made when first written to.
 const CHUNK: usize = if cfg!(feature = "loom") { 16 } else { 8192 };
@@ -52,17 +52,34 @@ pub(crate) struct Store {
     log: OnceLock<Arc<Log>>,
     file: Arc<dyn File>,
     translation: Translation,
+    /// The file is about to be removed: no page of it comes into memory any more.
+    discarded: AtomicBool,
 }
 
 impl Store {
     pub(crate) fn new(partition: u32, path: String, log_id: u32, file: Arc<dyn File>) -> Self {
-        Self { partition, path, log_id, log: OnceLock::new(), file, translation: Translation::new() }
+        let (log, translation, discarded) = (OnceLock::new(), Translation::new(), AtomicBool::new(false));
+        Self { partition, path, log_id, log, file, translation, discarded }
     }
 
     /// The log has been replayed and takes new records.
     pub(crate) fn attach(&self, log: Arc<Log>) {
         // A second log for the same file would be a bug that changes nothing: the first one stays.
         let _ = self.log.set(log);
+    }
+
+    /// Keeps pages from coming into memory again. Operations that are under way must not mix what the file holds
+    /// with what they have in memory yet.
+    pub(super) fn discard(&self) {
+        // Release: whoever latches a frame after the caller has, sees it.
+        self.discarded.store(true, Ordering::Release);
+    }
+
+    pub(super) fn expect_kept(&self) -> Result<()> {
+        if self.discarded.load(Ordering::Acquire) {
+            return Err(Error::Format { file: self.path.clone(), reason: "its table was dropped".into() });
+        }
+        Ok(())
     }
 
     /// Makes the log durable up to `lsn`. Call without latches.

@@ -117,6 +117,7 @@ impl<const PAGE: usize> Pool<PAGE> {
 
     /// Empties every frame of the store, dirty or not: its file is about to be removed.
     pub(crate) fn discard(&self, store: &Arc<Store>) {
+        store.discard();
         let mut state = self.write_back.0.lock();
         state.unsynced.remove(&store.partition);
         for index in 0..self.frames.len() as u32 {
