@@ -25,7 +25,7 @@ Examples:
   experiments compare --breakdown
       from baseline to option4, one setting at a time
   experiments compare --floors
-      against a log without a tree, and a RwLock<BTreeMap>
+      against a log without a tree, and a `RwLock<BTreeMap>`
   experiments compare --growth 20000,2000000
       the same writes in a small and a large tree
   experiments compare --input operations.jsonl
@@ -125,7 +125,7 @@ pub(crate) struct Experiment {
     /// From baseline to option4, one setting at a time: each one's factor
     #[arg(long, conflicts_with = "presets")]
     pub(crate) breakdown: bool,
-    /// Beside the tree: a log without one, and a RwLock<BTreeMap>
+    /// Beside the tree: a log without one, and a `RwLock<BTreeMap>`
     #[arg(long)]
     pub(crate) floors: bool,
     /// Write latency at each of these numbers of keys

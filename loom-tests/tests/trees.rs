@@ -39,7 +39,10 @@ fn sound(tree: &Tree<TINY>, keys: &[u32]) {
     assert_eq!(tree.problems().unwrap(), Vec::<String>::new());
 }
 
-fn beside(tree: &Arc<Tree<TINY>>, other: impl FnOnce(&Tree<TINY>) + Send + 'static) -> thread::JoinHandle<()> {
+fn beside(
+    tree: &Arc<Tree<TINY>>,
+    other: impl FnOnce(&Tree<TINY>) + Send + 'static,
+) -> thread::JoinHandle<()> {
     let tree = tree.clone();
     thread::spawn(move || other(&tree))
 }

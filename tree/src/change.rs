@@ -38,7 +38,8 @@ impl<const PAGE: usize> Pages<PAGE> {
     pub(crate) fn commit(&self, delta: i32, changes: &mut [Change<'_, '_, PAGE>]) -> Result<Lsn> {
         let mut payload = SCRATCH.take();
         payload.clear();
-        let lsn = self.encode(delta, changes, &mut payload).and_then(|()| self.append(delta, changes, &payload));
+        let lsn =
+            self.encode(delta, changes, &mut payload).and_then(|()| self.append(delta, changes, &payload));
         SCRATCH.set(payload);
         let lsn = lsn?;
         for Change { guard, ops } in changes {

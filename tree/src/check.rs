@@ -115,12 +115,18 @@ pub fn check_storage<const PAGE: usize>(storage: Arc<dyn Storage>) -> Result<Che
 
 pub(crate) fn check_tables<const PAGE: usize>(tables: &[Arc<TableState<PAGE>>]) -> CheckReport {
     let partitions = tables.iter().flat_map(|table| {
-        table.partitions.iter().enumerate().map(|(index, partition)| (table.info.name.clone(), index, partition))
+        table
+            .partitions
+            .iter()
+            .enumerate()
+            .map(|(index, partition)| (table.info.name.clone(), index, partition))
     });
     let checked: Vec<_> = partitions
         .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|(table, index, partition)| (table, index, partition.as_ref().map(|open| btree::check::check(&open.pages))))
+        .map(|(table, index, partition)| {
+            (table, index, partition.as_ref().map(|open| btree::check::check(&open.pages)))
+        })
         .collect();
     let mut report = CheckReport::default();
     for (table, index, checked) in checked {

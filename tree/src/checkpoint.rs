@@ -80,7 +80,8 @@ impl<const PAGE: usize> Shared<PAGE> {
     /// ([`Catalog::has_records_for`]).
     fn held_back(&self, name: &str, log: &Log, items: &Numbers) -> Option<Lsn> {
         let catalog = self.catalog.lock();
-        let is_out = |entry: &PartitionEntry| catalog.log_name(entry) == name && !items.contains_key(&entry.id);
+        let is_out =
+            |entry: &PartitionEntry| catalog.log_name(entry) == name && !items.contains_key(&entry.id);
         let hold = catalog.partitions().any(is_out) && log.bytes() < self.checkpoint_at(log);
         hold.then(|| catalog.redo_lsn(name))
     }

@@ -73,7 +73,8 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// damaged log or catalog, a failing disk. A damaged partition is no error here: its operations are.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
-        let storage = DirStorage::open(path).map_err(Error::io("open the folder", path.display().to_string()))?;
+        let storage =
+            DirStorage::open(path).map_err(Error::io("open the folder", path.display().to_string()))?;
         Self::open_on(Arc::new(storage), options)
     }
 
@@ -190,7 +191,9 @@ impl<const PAGE: usize> Drop for DatabaseOf<PAGE> {
     }
 }
 
-fn spawn_maintenance<const PAGE: usize>(shared: &Arc<Shared<PAGE>>) -> Result<(mpsc::Sender<()>, JoinHandle<()>)> {
+fn spawn_maintenance<const PAGE: usize>(
+    shared: &Arc<Shared<PAGE>>,
+) -> Result<(mpsc::Sender<()>, JoinHandle<()>)> {
     let (stop, stopped) = mpsc::channel::<()>();
     let shared = shared.clone();
     let run = move || {
@@ -208,7 +211,10 @@ impl<const PAGE: usize> Shared<PAGE> {
         let loaded = Catalog::load(&*storage)?;
         let catalog = match loaded {
             Some(catalog) if catalog.page_bytes != PAGE => {
-                let reason = format!("it has pages of {} bytes, this program was built for {PAGE}", catalog.page_bytes);
+                let reason = format!(
+                    "it has pages of {} bytes, this program was built for {PAGE}",
+                    catalog.page_bytes
+                );
                 return Err(Error::Format { file: storage.path("catalog"), reason });
             }
             Some(catalog) => catalog,
@@ -236,9 +242,8 @@ impl<const PAGE: usize> Shared<PAGE> {
         let catalog = self.catalog.lock().clone();
         let mut names: Vec<_> = catalog.redo.keys().cloned().collect();
         names.sort_unstable();
-        let log_id = |entry: &PartitionEntry| {
-            names.binary_search(&catalog.log_name(entry)).unwrap_or_default() as u32
-        };
+        let log_id =
+            |entry: &PartitionEntry| names.binary_search(&catalog.log_name(entry)).unwrap_or_default() as u32;
         let open = |entry: &PartitionEntry| {
             let store = open_file::<PAGE>(&*self.storage, &entry.file(), entry.id, log_id(entry))?;
             store.expect_pages::<PAGE>(entry.pages)?;
@@ -250,7 +255,8 @@ impl<const PAGE: usize> Shared<PAGE> {
         };
         let files: HashMap<u32, Result<Arc<Store>>> =
             catalog.partitions().map(|entry| (entry.id, open(entry))).collect();
-        let stores = files.iter().filter_map(|(&id, store)| Some((id, store.as_ref().ok()?.clone()))).collect();
+        let stores =
+            files.iter().filter_map(|(&id, store)| Some((id, store.as_ref().ok()?.clone()))).collect();
         self.pool.mend(&stores)?;
 
         let logs = names.par_iter().enumerate().map(|(id, name)| {
@@ -261,10 +267,16 @@ impl<const PAGE: usize> Shared<PAGE> {
             });
             let mut redo = Redo::new(&self.pool, replayed);
             let options = self.log_options(&catalog);
-            let log = Log::open(self.storage.clone(), name, options, catalog.redo_lsn(name), &mut |lsn, payload| {
-                redo.receive(lsn, payload);
-                Ok(())
-            })?;
+            let log = Log::open(
+                self.storage.clone(),
+                name,
+                options,
+                catalog.redo_lsn(name),
+                &mut |lsn, payload| {
+                    redo.receive(lsn, payload);
+                    Ok(())
+                },
+            )?;
             Ok((id as u32, name, Arc::new(log), redo.finish().collect::<Vec<_>>()))
         });
         let mut replayed = HashMap::new();
@@ -272,7 +284,9 @@ impl<const PAGE: usize> Shared<PAGE> {
             let (id, name, log, partitions) = opened?;
             self.pool.write_back_before(id, Lsn::new(u64::MAX))?;
             self.logs.write().insert(name.clone(), OpenLog { id, log: log.clone() });
-            replayed.extend(partitions.into_iter().map(|partition| (partition.store.partition, (partition, log.clone()))));
+            replayed.extend(
+                partitions.into_iter().map(|partition| (partition.store.partition, (partition, log.clone()))),
+            );
         }
 
         let mut files = files;
@@ -347,11 +361,20 @@ impl<const PAGE: usize> Shared<PAGE> {
         self.finish_drops()?;
         let catalog = self.catalog.lock().clone();
         check_table_name(&catalog, name, self.options.partitions)?;
-        let created_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
+        let created_at_ms =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
         let names = partition_names(name, self.options.partitions);
         let ids = catalog.next_partition..;
-        let mut entries: Vec<_> =
-            names.zip(ids).map(|(name, id)| PartitionEntry { id, name, items: 0, items_lsn: 0, pages: u64::from(FIRST_PAGES) }).collect();
+        let mut entries: Vec<_> = names
+            .zip(ids)
+            .map(|(name, id)| PartitionEntry {
+                id,
+                name,
+                items: 0,
+                items_lsn: 0,
+                pages: u64::from(FIRST_PAGES),
+            })
+            .collect();
         for entry in &entries {
             create_file::<PAGE>(&*self.storage, &entry.file(), entry.id)?;
         }
@@ -399,14 +422,25 @@ impl<const PAGE: usize> Shared<PAGE> {
         let Some(table) = catalog.tables.get(name) else {
             return Err(Error::NoTable { name: name.to_string() });
         };
-        let dropped = |entry: &PartitionEntry| DroppedFile { name: entry.name.clone(), with_log: catalog.log_a_partition };
-        self.change_catalog(|changed| {
+        let dropped = |entry: &PartitionEntry| DroppedFile {
+            name: entry.name.clone(),
+            with_log: catalog.log_a_partition,
+        };
+        let changed = self.change_catalog(|changed| {
             changed.tables.remove(name);
             changed.dropping.extend(table.partitions.iter().map(dropped));
             if catalog.log_a_partition {
                 changed.redo.retain(|log, _| table.partitions.iter().all(|entry| entry.name != *log));
             }
-        })?;
+        });
+        if changed.is_err() && !self.is_listed(name) {
+            // The folder has the table no more, but may have it again after a power loss. What is written to it
+            // could be lost, so nothing is, until another drop succeeds or the database is opened anew.
+            if let Some(state) = self.tables.read().get(name) {
+                state.dropped.store(true, Ordering::Release);
+            }
+        }
+        changed?;
         if let Some(state) = self.tables.write().remove(name) {
             // Release: whoever sees the flag sees that the table is gone.
             state.dropped.store(true, Ordering::Release);
@@ -416,6 +450,12 @@ impl<const PAGE: usize> Shared<PAGE> {
             table.partitions.iter().for_each(|entry| drop(self.logs.write().remove(&entry.name)));
         }
         self.finish_drops()
+    }
+
+    /// Whether the catalog in the folder, as it is now, has the table.
+    fn is_listed(&self, table: &str) -> bool {
+        let catalog = Catalog::load(&*self.storage).ok().flatten();
+        catalog.is_some_and(|catalog| catalog.tables.contains_key(table))
     }
 
     /// Removes the files of dropped tables, also those that a crash has left.
@@ -460,7 +500,8 @@ impl<const PAGE: usize> Shared<PAGE> {
     }
 
     fn stats(&self) -> Stats {
-        let mut stats = Stats { pool: self.pool.stats(), checkpoints: self.checkpoints.get(), ..Stats::default() };
+        let mut stats =
+            Stats { pool: self.pool.stats(), checkpoints: self.checkpoints.get(), ..Stats::default() };
         for open in self.logs.read().values() {
             add(&mut stats.log, open.log.stats());
         }
@@ -508,7 +549,9 @@ impl<const PAGE: usize> TableState<PAGE> {
 fn create_database<const PAGE: usize>(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog> {
     let names = storage.list().map_err(Error::io("list", storage.path("")))?;
     if let Some(data) = names.iter().find(|name| name.ends_with(".db")) {
-        let reason = format!("it is missing, but {data} is there: restore it from a backup, or choose an empty folder");
+        let reason = format!(
+            "it is missing, but {data} is there: restore it from a backup, or choose an empty folder"
+        );
         return Err(Error::Format { file: storage.path("catalog"), reason });
     }
     let segment = match options.log_scope {
@@ -517,7 +560,11 @@ fn create_database<const PAGE: usize>(storage: &Arc<dyn Storage>, options: &Opti
     };
     let mut catalog = Catalog::new(PAGE, options.log_scope, segment);
     if options.log_scope == LogScope::Database {
-        let log_options = wal::Options { segment_bytes: segment, max_bytes: options.log_max_bytes, ..wal::Options::default() };
+        let log_options = wal::Options {
+            segment_bytes: segment,
+            max_bytes: options.log_max_bytes,
+            ..wal::Options::default()
+        };
         remove_log(&**storage, crate::catalog::DATABASE_LOG)?;
         let log = Log::create(storage.clone(), crate::catalog::DATABASE_LOG, log_options)?;
         catalog.redo.insert(crate::catalog::DATABASE_LOG.into(), log.durable().get());
@@ -544,7 +591,8 @@ fn remove_log(storage: &dyn Storage, name: &str) -> Result<()> {
 /// The names of a table's partitions, which are those of their files without the suffix: a table of one
 /// partition has the layout of old, `{table}.db`.
 fn partition_names(table: &str, partitions: u32) -> impl Iterator<Item = String> {
-    (0..partitions).map(move |index| if partitions == 1 { table.to_string() } else { format!("{table}_p{index}") })
+    (0..partitions)
+        .map(move |index| if partitions == 1 { table.to_string() } else { format!("{table}_p{index}") })
 }
 
 fn check_table_name(catalog: &Catalog, name: &str, partitions: u32) -> Result<()> {
@@ -561,7 +609,9 @@ fn check_table_name(catalog: &Catalog, name: &str, partitions: u32) -> Result<()
     if catalog.tables.contains_key(name) {
         return Err(Error::TableExists { name: name.to_string() });
     }
-    let taken = |new: &String| new == crate::catalog::DATABASE_LOG || catalog.partitions().any(|entry| entry.name == *new);
+    let taken = |new: &String| {
+        new == crate::catalog::DATABASE_LOG || catalog.partitions().any(|entry| entry.name == *new)
+    };
     if partition_names(name, partitions).any(|new| taken(&new)) {
         return refuse("its files would have the names of another table's or of the log's");
     }

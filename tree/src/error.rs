@@ -35,7 +35,9 @@ pub enum Error {
         max: usize,
     },
     /// Values are at most `max` bytes long.
-    #[error("a value of {len} bytes was given; values are at most {max} bytes long: split it, or store it elsewhere")]
+    #[error(
+        "a value of {len} bytes was given; values are at most {max} bytes long: split it, or store it elsewhere"
+    )]
     ValueTooLarge {
         /// The length given, in bytes.
         len: usize,
@@ -43,7 +45,9 @@ pub enum Error {
         max: usize,
     },
     /// A batch is larger than one log record and the pool can hold.
-    #[error("a batch of {ops} operations and {bytes} bytes was given; at most {max_ops} operations and {max_bytes} bytes fit: split it")]
+    #[error(
+        "a batch of {ops} operations and {bytes} bytes was given; at most {max_ops} operations and {max_bytes} bytes fit: split it"
+    )]
     BatchTooLarge {
         /// Operations given.
         ops: usize,
@@ -87,7 +91,9 @@ pub enum Error {
         name: String,
     },
     /// Another process, or another handle in this one, has the database open.
-    #[error("the database in {path} is open already, by another process or another handle; close it there first")]
+    #[error(
+        "the database in {path} is open already, by another process or another handle; close it there first"
+    )]
     InUse {
         /// The folder.
         path: String,

@@ -29,7 +29,11 @@ impl<const PAGE: usize> Tree<PAGE> {
     /// None that a model meets.
     pub fn new(engine: Engine, frames: usize) -> Result<Self> {
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
-        let log = Log::create(storage.clone(), "wal", wal::Options { segment_bytes: 64 << 10, ..Default::default() })?;
+        let log = Log::create(
+            storage.clone(),
+            "wal",
+            wal::Options { segment_bytes: 64 << 10, ..Default::default() },
+        )?;
         let log = Arc::new(log);
         create_file::<PAGE>(&*storage, "t.db", 1)?;
         let store = open_file::<PAGE>(&*storage, "t.db", 1, 0)?;

@@ -112,7 +112,10 @@ impl Options {
         }
         let least = Self::MIN_POOL_PAGES * page_bytes;
         if self.pool_bytes < least {
-            return refuse("pool_bytes", format!("{} bytes; the pool needs at least {least}", self.pool_bytes));
+            return refuse(
+                "pool_bytes",
+                format!("{} bytes; the pool needs at least {least}", self.pool_bytes),
+            );
         }
         let segment = self.log_segment_bytes;
         if !(64 << 10..=1 << 30).contains(&segment) || !segment.is_multiple_of(4096) {
@@ -120,7 +123,8 @@ impl Options {
             return refuse("log_segment_bytes", reason);
         }
         if self.log_max_bytes < 4 * segment {
-            let reason = format!("{} bytes; at least four segments ({}) are needed", self.log_max_bytes, 4 * segment);
+            let reason =
+                format!("{} bytes; at least four segments ({}) are needed", self.log_max_bytes, 4 * segment);
             return refuse("log_max_bytes", reason);
         }
         Ok(())

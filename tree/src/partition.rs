@@ -24,7 +24,11 @@ pub(crate) struct Partition<const PAGE: usize> {
 }
 
 /// Makes the file of an empty partition, durable but for its name: that is [`Storage::sync_dir`]'s.
-pub(crate) fn create_file<const PAGE: usize>(storage: &dyn Storage, name: &str, partition: u32) -> Result<()> {
+pub(crate) fn create_file<const PAGE: usize>(
+    storage: &dyn Storage,
+    name: &str,
+    partition: u32,
+) -> Result<()> {
     let path = storage.path(name);
     // What a crash in the middle of a creation has left is nobody's: the catalog does not name it.
     match storage.remove(name) {
@@ -58,11 +62,16 @@ pub(crate) fn open_file<const PAGE: usize>(
     let mut page = Page::<PAGE>::zeroed();
     let read = file.read_at(page.bytes_mut(), 0).map_err(Error::io("read", &*path))?;
     if read != PAGE {
-        return Err(format(format!("it has {read} bytes, less than a page: it was cut short; restore it from a backup")));
+        return Err(format(format!(
+            "it has {read} bytes, less than a page: it was cut short; restore it from a backup"
+        )));
     }
     let meta = Meta::parse(&page).map_err(|error| format(error.to_string()))?;
     if meta.partition != partition {
-        return Err(format(format!("it is the file of partition {}, not of {partition}: was it renamed?", meta.partition)));
+        return Err(format(format!(
+            "it is the file of partition {}, not of {partition}: was it renamed?",
+            meta.partition
+        )));
     }
     Ok(Arc::new(Store::new(partition, path, log_id, file)))
 }
@@ -173,7 +182,11 @@ impl<const PAGE: usize> Partition<PAGE> {
     }
 
     /// The value as the leaf will hold it; what does not fit there goes to a chain first.
-    fn store_value<'v>(&self, key: &[u8], value: &'v [u8]) -> Result<(Value<'v>, Option<NewChain<'_, PAGE>>)> {
+    fn store_value<'v>(
+        &self,
+        key: &[u8],
+        value: &'v [u8],
+    ) -> Result<(Value<'v>, Option<NewChain<'_, PAGE>>)> {
         if limits::is_inline(PAGE, key.len(), value.len()) {
             return Ok((Value::Inline(value), None));
         }

@@ -157,7 +157,10 @@ impl<const PAGE: usize> TableOf<PAGE> {
         let range = Range { start: range.start_bound().cloned(), end: range.end_bound().cloned(), backward };
         let empty = match (&range.start, &range.end) {
             (Bound::Included(start), Bound::Included(end)) => start > end,
-            (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
+            (
+                Bound::Included(start) | Bound::Excluded(start),
+                Bound::Included(end) | Bound::Excluded(end),
+            ) => start >= end,
             _ => false,
         };
         let partitions = if empty { 0 } else { self.state.partitions.len() };

@@ -296,6 +296,68 @@ fn a_partition_that_was_out_of_use_is_back_with_every_write_or_is_refused() {
     }
 }
 
+/// A value that the log has no room for is refused in the middle of its chain. The page that came next was a leaf
+/// once; it may be written back now, and records of its former life may be replayed over it.
+#[test]
+fn a_value_that_the_log_has_no_room_for_is_refused_without_a_trace() {
+    for engine in engines() {
+        for chain_pages in (14_500..14_860).step_by(30) {
+            let case = format!("{engine}, {chain_pages} pages");
+            let options = Options { log_max_bytes: 256 << 10, partitions: 1, ..options(engine, LogScope::Database) };
+            let disk = FaultyStorage::new(6);
+            let database = open(&disk, &options).unwrap();
+            let table = database.create_table("t").unwrap();
+            let other = database.create_table("other").unwrap();
+            (0..2_000).for_each(|n| drop(other.put(format!("{n}").as_bytes(), &[4; 50]).unwrap()));
+            // Low page ids, to be free when the value comes; leaves behind them.
+            for half in ["a", "b"] {
+                table.put(half.as_bytes(), &vec![1; chain_pages / 2 * 216]).unwrap().wait().unwrap();
+                database.checkpoint().unwrap();
+            }
+            let keys = || (0..480).map(|n| format!("key{n:04}"));
+            keys().for_each(|key| drop(table.put(key.as_bytes(), &[2; 50]).unwrap()));
+            database.checkpoint().unwrap();
+            // From here on, all records will be replayed.
+            keys().step_by(2).for_each(|key| drop(table.put(key.as_bytes(), &[3; 40]).unwrap()));
+            keys().for_each(|key| drop(table.delete(key.as_bytes()).unwrap()));
+            ["a", "b"].into_iter().for_each(|half| drop(table.delete(half.as_bytes()).unwrap()));
+            table.put(b"last", b"1").unwrap().wait().unwrap();
+            let error = table.put(b"too large", &vec![1; 15 << 20]).unwrap_err().to_string();
+            assert!(error.contains("the log holds") && error.contains("max_bytes"), "{case}: {error}");
+            // Reading pushes the page out of the pool, and takes no checkpoint.
+            assert_eq!(contents(&other).unwrap().len(), 2_000);
+            let expected = contents(&table).unwrap();
+            assert_eq!(expected.len(), 1, "{case}");
+            drop((table, other, database));
+            let database = open(&disk.crash(), &options).unwrap();
+            assert_eq!(contents(&database.table("t").unwrap()).unwrap(), expected, "{case}");
+            let report = database.check().unwrap();
+            assert!(report.is_clean(), "{case}: {report}");
+        }
+    }
+}
+
+/// Where the folder cannot be synced, nobody knows whether the table is dropped; but what is acknowledged behind that
+/// must be durable.
+#[test]
+fn a_drop_that_fails_half_way_acknowledges_nothing_that_it_may_take_along() {
+    for engine in engines() {
+        for (at, seed) in (0..4).flat_map(|at| (0..8).map(move |seed| (at, seed))) {
+            let options = options(engine, LogScope::Database);
+            let disk = FaultyStorage::new(seed);
+            let database = open(&disk, &options).unwrap();
+            let table = database.create_table("t").unwrap();
+            disk.fail(Call::SyncDir, at, Fault::Io);
+            let _ = database.drop_table("t");
+            let acknowledged = table.put(b"k", b"after").and_then(|commit| commit.wait()).is_ok();
+            drop((table, database));
+            let database = open(&disk.crash(), &options).unwrap();
+            let found = database.table("t").map(|table| table.get(b"k").unwrap());
+            assert!(!acknowledged || found == Some(Some(b"after".to_vec())), "{engine}, sync {at}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn a_table_that_could_not_be_dropped_whole_can_be_made_again() {
     for engine in engines() {

@@ -9,9 +9,9 @@ use std::process::Command;
 use common::{Random, engines};
 use tree::{Database, Engine, Options};
 
-const POOL_BYTES: usize = 16 << 20;
+const POOL_BYTES: usize = 8 << 20;
 /// Ten pools of data.
-const KEYS: u64 = 160_000;
+const KEYS: u64 = 80_000;
 const VALUE_BYTES: usize = 1_000;
 /// What there is besides the pool: the log's two buffers of 4 MiB, the records that replay collects (at most
 /// `log_max_bytes`, here 8 MiB), a segment of 1 MiB as recovery reads it, the write-back's batch, translations of page

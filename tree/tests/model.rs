@@ -174,7 +174,8 @@ fn trees_shrink_soundly_whatever_the_order_of_deletes() {
             let table = database.create_table("t").unwrap();
             let mut random = Random(seed);
             // Long keys: inner nodes of two or three children, trees of six levels and more.
-            let key = |n: u64| format!("{:0>width$}-{n:05}", n % 7, width = 10 + (n % 40) as usize).into_bytes();
+            let key =
+                |n: u64| format!("{:0>width$}-{n:05}", n % 7, width = 10 + (n % 40) as usize).into_bytes();
             let mut keys: Vec<_> = (0..400).map(key).collect();
             for key in &keys {
                 let _not_waited_for = table.put(key, b"value").unwrap();

@@ -28,7 +28,8 @@ fn change(random: &mut Random) -> Change {
         0..4 => vec![(key(random), Some(value(random)))],
         4..7 => vec![(key(random), None)],
         _ => {
-            let batch: BTreeMap<_, _> = (0..1 + random.below(6)).map(|_| (key(random), Some(value(random)))).collect();
+            let batch: BTreeMap<_, _> =
+                (0..1 + random.below(6)).map(|_| (key(random), Some(value(random)))).collect();
             batch.into_iter().collect()
         }
     }
@@ -79,7 +80,8 @@ impl Simulation {
     /// Runs until the power fails.
     fn run(&mut self) {
         let calls = 1 + self.random.below(400);
-        let Ok(database) = DatabaseOf::<TINY>::open_on(Arc::new(self.disk.clone()), self.options.clone()) else {
+        let Ok(database) = DatabaseOf::<TINY>::open_on(Arc::new(self.disk.clone()), self.options.clone())
+        else {
             panic!("a database that power losses alone have happened to opens");
         };
         let table = database.table("t").unwrap();
@@ -106,7 +108,8 @@ impl Simulation {
             let _cut_short = DatabaseOf::<TINY>::open_on(Arc::new(self.disk.clone()), self.options.clone());
             self.disk = self.disk.crash();
         }
-        let database = DatabaseOf::<TINY>::open_on(Arc::new(self.disk.clone()), self.options.clone()).unwrap();
+        let database =
+            DatabaseOf::<TINY>::open_on(Arc::new(self.disk.clone()), self.options.clone()).unwrap();
         let table = database.table("t").unwrap();
         let found: Model = table.scan(..).map(Result::unwrap).collect();
         assert_eq!(table.count().unwrap(), found.len() as u64);
@@ -115,7 +118,11 @@ impl Simulation {
         while state != found {
             let next = later.next();
             let lost: Vec<_> = state.iter().filter(|(key, value)| found.get(*key) != Some(value)).collect();
-            assert!(next.is_some(), "seed {}: no operation since the last acknowledged one leaves this state: {lost:?}", self.seed);
+            assert!(
+                next.is_some(),
+                "seed {}: no operation since the last acknowledged one leaves this state: {lost:?}",
+                self.seed
+            );
             next.iter().for_each(|next| apply(&mut state, next));
         }
         self.durable = found;

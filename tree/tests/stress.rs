@@ -88,7 +88,13 @@ fn eight_threads_on_one_tree_see_their_own_writes() {
 fn eight_threads_on_four_partitions_with_checkpoints_beside_them() {
     for engine in engines() {
         let maintenance = tree::Maintenance::Background;
-        run(engine, 8, 7, 2_500, Options { partitions: 4, pool_bytes: 600 * TINY, maintenance, ..small(engine) });
+        run(
+            engine,
+            8,
+            7,
+            2_500,
+            Options { partitions: 4, pool_bytes: 600 * TINY, maintenance, ..small(engine) },
+        );
     }
 }
 

@@ -359,7 +359,9 @@ fn a_closed_log_keeps_what_it_had_and_takes_no_more() {
     let lsn = log.append(b"before").unwrap();
     log.close().unwrap();
     log.wait(lsn).unwrap();
-    assert!(matches!(log.append(b"after"), Err(Error::Poisoned { cause }) if matches!(*cause, Error::Closed)));
+    assert!(
+        matches!(log.append(b"after"), Err(Error::Poisoned { cause }) if matches!(*cause, Error::Closed))
+    );
     assert!(log.close().is_ok(), "there is nothing left to flush");
     let mut found = Vec::new();
     Log::open(storage, "wal", Options::default(), Lsn::ZERO, &mut |_, payload| {

@@ -9,9 +9,9 @@
 
 use wal::Lsn;
 
+use super::Edit;
 use super::leaf::{became_underfull, plan};
 use super::space_edit::SpaceEdit;
-use super::Edit;
 use crate::change::Change;
 use crate::error::Result;
 use crate::page::{Op, Page, PageId};

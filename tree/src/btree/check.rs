@@ -78,7 +78,11 @@ impl<const PAGE: usize> Checker<'_, PAGE> {
         let kind = if node.level() == 0 { Kind::Leaf } else { Kind::Inner };
         if node.kind() != kind || level.is_some_and(|level| level != node.level()) {
             let expected = level.map_or("a root".to_string(), |level| format!("a node of level {level}"));
-            return self.problem(format!("{page}: {expected} was expected, {:?} of level {} found", node.kind(), node.level()));
+            return self.problem(format!(
+                "{page}: {expected} was expected, {:?} of level {} found",
+                node.kind(),
+                node.level()
+            ));
         }
         if level.is_none() {
             self.found.levels = node.level() + 1;
@@ -177,7 +181,8 @@ impl<const PAGE: usize> Checker<'_, PAGE> {
     fn maps(&mut self) {
         let file_pages = self.pages.store.pages::<PAGE>().unwrap_or(0).max(self.reached.len() as u64);
         for group in 0.. {
-            let Some(map) = Location::space_page::<PAGE>(group).filter(|map| u64::from(map.0) < file_pages) else {
+            let Some(map) = Location::space_page::<PAGE>(group).filter(|map| u64::from(map.0) < file_pages)
+            else {
                 break;
             };
             let page = match self.read(map) {
@@ -209,7 +214,11 @@ impl<const PAGE: usize> Checker<'_, PAGE> {
     /// The pages as they are on disk: whole, and where they belong.
     fn disk(&mut self) {
         let mut page = Page::<PAGE>::zeroed();
-        for id in (0..self.reached.len() as u32).filter(|&id| self.reached[id as usize]).map(PageId).collect::<Vec<_>>() {
+        for id in (0..self.reached.len() as u32)
+            .filter(|&id| self.reached[id as usize])
+            .map(PageId)
+            .collect::<Vec<_>>()
+        {
             if let Err(error) = self.pages.store.read(id, &mut page) {
                 self.problem(error.to_string());
             }

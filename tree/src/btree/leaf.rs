@@ -82,7 +82,11 @@ fn holds<const PAGE: usize>(
 }
 
 fn ensure_room(fits: bool, key: &[u8], value: Value<'_>) -> Result<(), Interrupt> {
-    if fits { Ok(()) } else { Err(Interrupt::Full { key: key.to_vec(), value_len: value.stored_len(), crowded: false }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Interrupt::Full { key: key.to_vec(), value_len: value.stored_len(), crowded: false })
+    }
 }
 
 /// One record: the leaf, and the bitmaps where a chain comes or goes.

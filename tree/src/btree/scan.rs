@@ -114,11 +114,7 @@ impl Cursor {
         Ok(self.items.pop_front())
     }
 
-    fn next_leaf<const PAGE: usize>(
-        &mut self,
-        tree: &dyn Protocol<PAGE>,
-        pages: &Pages<PAGE>,
-    ) -> Result<()> {
+    fn next_leaf<const PAGE: usize>(&mut self, tree: &dyn Protocol<PAGE>, pages: &Pages<PAGE>) -> Result<()> {
         let mut copied = None;
         tree.visit_ahead(self.rest.seek(), &mut |leaf| copied = Some(copy(leaf, &self.rest)))?;
         let Some(copied) = copied else {

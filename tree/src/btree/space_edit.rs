@@ -26,11 +26,7 @@ struct Bits {
 
 impl<'p, const PAGE: usize> SpaceEdit<'p, PAGE> {
     /// Latches the bitmaps that have the bits of these pages.
-    pub(super) fn latch(
-        pages: &'p Pages<PAGE>,
-        set: &[PageId],
-        clear: &[PageId],
-    ) -> Result<Self, Interrupt> {
+    pub(super) fn latch(pages: &'p Pages<PAGE>, set: &[PageId], clear: &[PageId]) -> Result<Self, Interrupt> {
         let mut groups: BTreeMap<u32, Bits> = BTreeMap::new();
         for location in set.iter().filter_map(|&page| Location::of::<PAGE>(page)) {
             groups.entry(location.group).or_default().set.extend(location.position.to_le_bytes());
@@ -63,10 +59,7 @@ impl Bits {
     }
 }
 
-fn latch_map<const PAGE: usize>(
-    pages: &Pages<PAGE>,
-    group: u32,
-) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
+fn latch_map<const PAGE: usize>(pages: &Pages<PAGE>, group: u32) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
     let map = pages.write(map_page::<PAGE>(group))?;
     if map.kind() == Kind::Space { Ok(map) } else { Err(Interrupt::NoMap(group)) }
 }

@@ -12,7 +12,9 @@
 use super::space_edit::SpaceEdit;
 use crate::change::Change;
 use crate::error::Result;
-use crate::page::{Kind, NodeBuilder, Op, Page, image, limits, merged, right_half, split_before, split_inner, split_leaf};
+use crate::page::{
+    Kind, NodeBuilder, Op, Page, image, limits, merged, right_half, split_before, split_inner, split_leaf,
+};
 use crate::pages::{Interrupt, Pages};
 use crate::pool::{Reserve, WriteGuard};
 use crate::space::ROOT;

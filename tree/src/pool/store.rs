@@ -136,7 +136,11 @@ impl Store {
     fn expect_logged<const PAGE: usize>(&self, page: &Page<PAGE>) -> Result<()> {
         match self.log.get() {
             Some(log) if page.lsn() > log.end() => {
-                let reason = format!("its LSN {} is behind the log's end {}: log files are missing", page.lsn(), log.end());
+                let reason = format!(
+                    "its LSN {} is behind the log's end {}: log files are missing",
+                    page.lsn(),
+                    log.end()
+                );
                 Err(self.damaged(page.id(), reason))
             }
             _ => Ok(()),
@@ -177,7 +181,9 @@ impl Store {
         if pages >= least {
             return Ok(());
         }
-        let reason = format!("it has {pages} pages, at the last checkpoint it had {least}: it was cut short; restore it from a backup");
+        let reason = format!(
+            "it has {pages} pages, at the last checkpoint it had {least}: it was cut short; restore it from a backup"
+        );
         Err(Error::Format { file: self.path.clone(), reason })
     }
 

@@ -41,7 +41,12 @@ impl<const PAGE: usize> WriteBack<PAGE> {
     pub(super) fn new(storage: &dyn Storage, frames: usize) -> Result<Self> {
         let slots = (frames / 4).clamp(BATCH, 2048);
         let double_write = DoubleWrite::open(storage, slots)?;
-        Ok(Self(Mutex::new(State { double_write, unsynced: HashMap::new(), batch: Vec::new(), failed: None })))
+        Ok(Self(Mutex::new(State {
+            double_write,
+            unsynced: HashMap::new(),
+            batch: Vec::new(),
+            failed: None,
+        })))
     }
 }
 
@@ -121,7 +126,8 @@ impl<const PAGE: usize> Pool<PAGE> {
         let mut state = self.write_back.0.lock();
         state.unsynced.remove(&store.partition);
         for index in 0..self.frames.len() as u32 {
-            let of_store = |guard: &ReadGuard<'_, PAGE>| guard.owner().is_some_and(|owner| Arc::ptr_eq(owner, store));
+            let of_store =
+                |guard: &ReadGuard<'_, PAGE>| guard.owner().is_some_and(|owner| Arc::ptr_eq(owner, store));
             if !of_store(&ReadGuard::latch(self, index)) {
                 continue;
             }
