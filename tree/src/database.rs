@@ -447,7 +447,11 @@ impl<const PAGE: usize> Shared<PAGE> {
             state.partitions.iter().flatten().for_each(|partition| self.pool.discard(&partition.pages.store));
         }
         if catalog.log_a_partition {
-            table.partitions.iter().for_each(|entry| drop(self.logs.write().remove(&entry.name)));
+            for open in table.partitions.iter().filter_map(|entry| self.logs.write().remove(&entry.name)) {
+                // Whoever still writes must not make segments behind the removal. What is lost by a failure is the
+                // table's, which is gone.
+                let _ = open.log.close();
+            }
         }
         self.finish_drops()
     }

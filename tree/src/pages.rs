@@ -173,7 +173,7 @@ impl<const PAGE: usize> Pages<PAGE> {
         page: PageId,
         reserve: &mut Reserve<'p, PAGE>,
     ) -> Result<WriteGuard<'p, PAGE>, Interrupt> {
-        self.pool.create(&self.store, page, reserve).ok_or(Interrupt::Again)
+        self.pool.create(&self.store, page, self.log.end(), reserve).ok_or(Interrupt::Again)
     }
 
     /// An id for a new page.

@@ -48,7 +48,8 @@ fn database(options: &Options, keys: u64, close: bool) -> Files {
 #[track_caller]
 fn refused(files: &Files, options: &Options, words: &[&str]) {
     let folder = files::folder(files);
-    let message = Tiny::open_on(folder.clone(), options.clone()).expect_err("it should have been refused").to_string();
+    let message =
+        Tiny::open_on(folder.clone(), options.clone()).expect_err("it should have been refused").to_string();
     words.iter().for_each(|word| assert!(message.contains(word), "{word:?} is missing in: {message}"));
     let check = check_storage::<TINY>(folder).expect_err("the verifier should have refused it").to_string();
     assert_eq!(check, message, "the verifier says the same");
@@ -81,7 +82,8 @@ fn one_partition_stops(files: &Files, options: &Options, keys: u64, words: &[&st
     let (failed, message) = right_or_error(&table, &model(keys));
     assert!(failed > 0 && failed < keys as usize / 2, "{failed} of {keys} keys cannot be read");
     words.iter().for_each(|word| assert!(message.contains(word), "{word:?} is missing in: {message}"));
-    let written = (0..keys).filter(|&n| table.put(&key(n), &value(n)).is_ok_and(|commit| commit.wait().is_ok()));
+    let written =
+        (0..keys).filter(|&n| table.put(&key(n), &value(n)).is_ok_and(|commit| commit.wait().is_ok()));
     assert!(written.count() > keys as usize / 2);
     drop((table, database));
     let report = check_storage::<TINY>(folder).unwrap();
@@ -125,7 +127,8 @@ fn a_data_file_cut_short_anywhere_gives_right_answers_or_errors_also_after_write
             let name = if partitions == 1 { "t.db" } else { "t_p1.db" };
             let len = good[name].len();
             let pages = len / TINY;
-            let page_ends = [0, 1, 2, 3, 4, 7, pages / 3, pages / 2, pages * 3 / 4, pages - 1].map(|page| page * TINY);
+            let page_ends =
+                [0, 1, 2, 3, 4, 7, pages / 3, pages / 2, pages * 3 / 4, pages - 1].map(|page| page * TINY);
             for cut in page_ends.into_iter().chain([1, TINY - 1, TINY + 1, 3 * TINY + 77, len - 1]) {
                 let mut files = good.clone();
                 files.get_mut(name).unwrap().truncate(cut);
@@ -177,13 +180,20 @@ fn a_catalog_that_is_damaged_unknown_or_lost_stops_the_opening() {
         refused(&with(&[0xff; 300]), &options, &["memory:catalog"]);
         refused(&with(b"#!/bin/sh\necho\n"), &options, &["memory:catalog", "not a catalog"]);
         let newer = catalog.replacen("hedgehogdb-catalog 1 ", "hedgehogdb-catalog 2 ", 1);
-        refused(&with(newer.as_bytes()), &options, &["memory:catalog", "version is 2", "program that wrote it"]);
+        refused(
+            &with(newer.as_bytes()),
+            &options,
+            &["memory:catalog", "version is 2", "program that wrote it"],
+        );
 
         let mut lost = good.clone();
         lost.remove("catalog");
         let folder = files::folder(&lost);
         let message = Tiny::open_on(folder.clone(), options.clone()).unwrap_err().to_string();
-        assert!(message.contains("memory:catalog") && message.contains("t_p0.db") && message.contains("backup"), "{message}");
+        assert!(
+            message.contains("memory:catalog") && message.contains("t_p0.db") && message.contains("backup"),
+            "{message}"
+        );
         assert_eq!(files::take(&*folder), lost);
 
         let folder = files::folder(&good);
@@ -198,7 +208,8 @@ fn a_log_with_a_lost_segment_or_a_hole_stops_the_opening() {
     for engine in engines() {
         for scope in [LogScope::Database, LogScope::Partition] {
             // Large enough that no checkpoint lets a segment go.
-            let options = Options { log_scope: scope, log_max_bytes: 64 << 20, partitions: 2, ..options(engine) };
+            let options =
+                Options { log_scope: scope, log_max_bytes: 64 << 20, partitions: 2, ..options(engine) };
             let crashed = database(&options, 3_000, false);
             let log = if scope == LogScope::Database { "wal" } else { "t_p1" };
             let segments = files::segments(&crashed, log);

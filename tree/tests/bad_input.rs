@@ -8,7 +8,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use common::{Model, Random, TINY, contents, engines, memory, small};
-use tree::{Batch, Condition, Database, DatabaseOf, Engine, Error, LogScope, MAX_VALUE, Maintenance, Options, Result, Wait};
+use tree::{
+    Batch, Condition, Database, DatabaseOf, Engine, Error, LogScope, MAX_VALUE, Maintenance, Options, Result,
+    Wait,
+};
 use wal::DirStorage;
 
 /// Asserts that the error's message has all of these words in it.
@@ -97,7 +100,10 @@ fn values_have_16_mib_and_no_byte_more() {
         refused(table.put_if(b"new", &larger, Condition::Absent), &words);
         let mut batch = Batch::new();
         batch.put(b"new".to_vec(), larger);
-        refused(table.apply(&batch), &["16777220 bytes was given", "at most", "16777216 bytes fit", "split it"]);
+        refused(
+            table.apply(&batch),
+            &["16777220 bytes was given", "at most", "16777216 bytes fit", "split it"],
+        );
         assert!(table.get(b"large").unwrap().unwrap() == largest, "{engine}: the value came back changed");
         assert_eq!(table.count().unwrap(), 1);
     }
@@ -125,7 +131,11 @@ fn a_batch_with_one_bad_write_changes_no_partition() {
             let mut long = wide_batch();
             long.put(format!("{n:01025}"), b"v".to_vec());
             refused(table.apply(&long), &["a key of 1025 bytes"]);
-            assert_eq!(contents(&table).unwrap(), Model::new(), "{engine}: a refused batch was applied in part");
+            assert_eq!(
+                contents(&table).unwrap(),
+                Model::new(),
+                "{engine}: a refused batch was applied in part"
+            );
         }
         let mut empty = wide_batch();
         empty.put(Vec::new(), b"v".to_vec());
@@ -165,7 +175,8 @@ fn batches_beyond_the_limits_are_refused_and_those_at_them_are_not() {
 #[test]
 fn a_batch_larger_than_a_log_segment_is_refused_whole() {
     for engine in engines() {
-        let options = Options { partitions: 1, log_segment_bytes: 64 << 10, log_max_bytes: 512 << 10, ..usual(engine) };
+        let options =
+            Options { partitions: 1, log_segment_bytes: 64 << 10, log_max_bytes: 512 << 10, ..usual(engine) };
         let database = open(options);
         let table = database.create_table("t").unwrap();
         let mut batch = Batch::new();

@@ -77,10 +77,17 @@ fn read(table: &TableOf<TINY>, expected: &Model) -> Result<bool, String> {
         }
     }
     for backward in [false, true] {
-        let all: Result<Model> = if backward { table.scan_backward(..).collect() } else { table.scan(..).collect() };
+        let all: Result<Model> =
+            if backward { table.scan_backward(..).collect() } else { table.scan(..).collect() };
         match all {
             Ok(all) if all == *expected => {}
-            Ok(all) => return Err(format!("a scan (backward: {backward}) finds {} of {}", all.len(), expected.len())),
+            Ok(all) => {
+                return Err(format!(
+                    "a scan (backward: {backward}) finds {} of {}",
+                    all.len(),
+                    expected.len()
+                ));
+            }
             Err(_) => right = false,
         }
     }
@@ -132,13 +139,16 @@ fn flip_all(case: &str, small: &Small, stride: usize) {
         .flat_map(|(name, bytes)| {
             // The zeros behind the end of a segment or bitmap are nearly all of the bytes: few of them are tried.
             let of = move |&bit: &usize| {
-                let near = bytes[(bit / 8).saturating_sub(24)..bytes.len().min(bit / 8 + 24)].iter().any(|&byte| byte != 0);
+                let near = bytes[(bit / 8).saturating_sub(24)..bytes.len().min(bit / 8 + 24)]
+                    .iter()
+                    .any(|&byte| byte != 0);
                 bit % (if near { stride } else { 40 * stride + 1 }) == 0
             };
             (0..bytes.len() * 8).filter(of).map(move |bit| (name.as_str(), bit))
         })
         .collect();
-    let outcomes = ["right", "refused at open", "refused by an operation", "found by the verifier"].map(|name| (name, AtomicU64::new(0)));
+    let outcomes = ["right", "refused at open", "refused by an operation", "found by the verifier"]
+        .map(|name| (name, AtomicU64::new(0)));
     let work = |half: usize| {
         for (name, bit) in flips.iter().skip(half).step_by(2) {
             let outcome = catch_unwind(AssertUnwindSafe(|| small.flip(name, *bit)));

@@ -155,12 +155,16 @@ fn write_and_kill(folder: &Path, round: u64, options: &Options, reported: &mut R
 }
 
 fn verify(folder: &Path, round: u64, options: &Options, reported: &Reported) {
-    let case = format!("{}, {} partitions, {}, round {round}", options.engine, options.partitions, options.log_scope);
+    let case = format!(
+        "{}, {} partitions, {}, round {round}",
+        options.engine, options.partitions, options.log_scope
+    );
     let database = Database::open(folder, options.clone()).unwrap();
     let table = database.table("t").unwrap();
     for (key, &(thread, acknowledged)) in reported {
         let found = table.get(key.as_bytes()).unwrap().unwrap_or_else(|| panic!("{case}: {key} is lost"));
-        let stamp = stamp(thread, &found).unwrap_or_else(|| panic!("{case}: {key} has a value that nobody wrote"));
+        let stamp =
+            stamp(thread, &found).unwrap_or_else(|| panic!("{case}: {key} has a value that nobody wrote"));
         // The write behind the last acknowledged one may have survived as well.
         assert!(stamp >= acknowledged, "{case}: {key} has gone back from {acknowledged} to {stamp}");
         assert!(stamp == acknowledged || key.starts_with("hot"), "{case}: {key} was written once");

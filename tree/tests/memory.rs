@@ -93,7 +93,13 @@ fn load(engine: Engine) {
     drop(database);
 
     let (peak, most) = (status("VmHWM") - before, POOL_BYTES / 10 * 11 + BESIDES_BYTES);
-    println!("{engine}: {} MiB of data, pool of {} MiB, peak {} MiB, allowed {} MiB", KEYS as usize * VALUE_BYTES >> 20, POOL_BYTES >> 20, peak >> 20, most >> 20);
+    println!(
+        "{engine}: {} MiB of data, pool of {} MiB, peak {} MiB, allowed {} MiB",
+        (KEYS as usize * VALUE_BYTES) >> 20,
+        POOL_BYTES >> 20,
+        peak >> 20,
+        most >> 20
+    );
     assert!(peak <= most, "{engine}: the process grew by {peak} bytes, {most} are allowed");
 }
 
@@ -109,12 +115,23 @@ fn load_in_a_process_of_its_own() {
 fn ten_pools_of_data_need_the_memory_of_one() {
     for engine in engines() {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "load_in_a_process_of_its_own", "--ignored", "--nocapture", "--test-threads", "1"])
+            .args([
+                "--exact",
+                "load_in_a_process_of_its_own",
+                "--ignored",
+                "--nocapture",
+                "--test-threads",
+                "1",
+            ])
             .env(ENGINE, engine.to_string())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&child.stdout);
         println!("{}", said.lines().find(|line| line.contains("peak")).unwrap_or_default());
-        assert!(child.status.success() && said.contains("peak"), "{said}\n{}", String::from_utf8_lossy(&child.stderr));
+        assert!(
+            child.status.success() && said.contains("peak"),
+            "{said}\n{}",
+            String::from_utf8_lossy(&child.stderr)
+        );
     }
 }

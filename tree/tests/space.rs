@@ -138,7 +138,8 @@ fn large_values_replaced_over_and_over_need_constant_space() {
                     // Every other round replaces all by small ones, or deletes.
                     match (round + n) % 3 {
                         0 => churn.put(&format!("key{n}"), b"small"),
-                        1 => churn.put(&format!("key{n}"), &vec![round as u8; 300 + random.below(2_500) as usize]),
+                        1 => churn
+                            .put(&format!("key{n}"), &vec![round as u8; 300 + random.below(2_500) as usize]),
                         _ => drop(churn.table.delete(format!("key{n}").as_bytes()).unwrap().applied()),
                     }
                 }
@@ -195,7 +196,11 @@ fn deleting_everything_in_any_order_shrinks_the_tree_to_its_root() {
             let report = churn.database.check().unwrap();
             assert!(report.is_clean(), "{engine}, {order}: {report}");
             println!("{engine}, {order}: {full} pages, then {}", report.pages());
-            assert!(report.pages() <= full / 20, "{engine}, {order}: of {full} pages {} are left", report.pages());
+            assert!(
+                report.pages() <= full / 20,
+                "{engine}, {order}: of {full} pages {} are left",
+                report.pages()
+            );
             assert_eq!(churn.table.count().unwrap(), 0);
         }
     }
@@ -204,13 +209,15 @@ fn deleting_everything_in_any_order_shrinks_the_tree_to_its_root() {
 #[test]
 fn values_of_every_size_around_every_limit_come_back_byte_for_byte() {
     for engine in engines() {
-        let database = tree::Database::open_on(memory(), Options { pool_bytes: 4 << 20, ..small(engine) }).unwrap();
+        let database =
+            tree::Database::open_on(memory(), Options { pool_bytes: 4 << 20, ..small(engine) }).unwrap();
         let table = database.create_table("t").unwrap();
         // Around the largest value in a leaf, and around whole numbers of overflow pages.
         let inline = [1, 20, MAX_KEY].map(|key| MAX_KEY + 8 - key);
         let pages = [1, 2, 3, 10].map(|pages| pages * (PAGE_BYTES - 40));
         let near = |limit: usize| limit.saturating_sub(10)..limit + 11;
-        let sizes: Vec<_> = inline.into_iter().chain(pages).chain([0, PAGE_BYTES, 1 << 16, 1 << 20]).flat_map(near).collect();
+        let sizes: Vec<_> =
+            inline.into_iter().chain(pages).chain([0, PAGE_BYTES, 1 << 16, 1 << 20]).flat_map(near).collect();
         for key_len in [1, 20, MAX_KEY] {
             for &size in &sizes {
                 let key = vec![b'k'; key_len];
@@ -235,7 +242,9 @@ fn scans_with_any_bounds_in_either_direction_give_what_a_btreemap_gives() {
             let options = Options { partitions, ..small(engine) };
             let database = Tiny::open_on(memory(), options).unwrap();
             let table = database.create_table("t").unwrap();
-            let model: Model = (0..500_u64).map(|n| (format!("{:x}", n * n).into_bytes(), vec![n as u8; n as usize % 300])).collect();
+            let model: Model = (0..500_u64)
+                .map(|n| (format!("{:x}", n * n).into_bytes(), vec![n as u8; n as usize % 300]))
+                .collect();
             for (key, value) in &model {
                 let _ = table.put(key, value).unwrap();
             }
@@ -243,17 +252,29 @@ fn scans_with_any_bounds_in_either_direction_give_what_a_btreemap_gives() {
             let mut random = Random(3);
             let bounds = |random: &mut Random| {
                 let key = format!("{:x}", random.below(250_000)).into_bytes();
-                let key = if random.below(2) == 0 { model.keys().nth(random.below(500) as usize).unwrap().clone() } else { key };
-                [Bound::Included(key.clone()), Bound::Excluded(key), Bound::Unbounded][random.below(3) as usize].clone()
+                let key = if random.below(2) == 0 {
+                    model.keys().nth(random.below(500) as usize).unwrap().clone()
+                } else {
+                    key
+                };
+                [Bound::Included(key.clone()), Bound::Excluded(key), Bound::Unbounded]
+                    [random.below(3) as usize]
+                    .clone()
             };
             for _ in 0..400 {
                 let (start, end) = (bounds(&mut random), bounds(&mut random));
-                let inside = |key: &Vec<u8>| std::ops::RangeBounds::contains(&(start.clone(), end.clone()), key);
-                let mut expected: Vec<_> = model.iter().filter(|(key, _)| inside(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+                let inside =
+                    |key: &Vec<u8>| std::ops::RangeBounds::contains(&(start.clone(), end.clone()), key);
+                let mut expected: Vec<_> = model
+                    .iter()
+                    .filter(|(key, _)| inside(key))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
                 let found: Vec<_> = table.scan((start.clone(), end.clone())).map(Result::unwrap).collect();
                 assert!(found == expected, "{engine}: {start:?}..{end:?}");
                 expected.reverse();
-                let found: Vec<_> = table.scan_backward((start.clone(), end.clone())).map(Result::unwrap).collect();
+                let found: Vec<_> =
+                    table.scan_backward((start.clone(), end.clone())).map(Result::unwrap).collect();
                 assert!(found == expected, "{engine}: {start:?}..{end:?}, backward");
             }
             assert_eq!(table.count().unwrap(), 500);

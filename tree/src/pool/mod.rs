@@ -173,12 +173,14 @@ impl<const PAGE: usize> Pool<PAGE> {
         Ok(())
     }
 
-    /// The page under the exclusive latch, zeroed but for its id, without reading its file: for a page that
-    /// has just been allocated. `None` where the reserve is empty.
+    /// The page under the exclusive latch, zeroed but for its id and `lsn`, without reading its file: for a page
+    /// that has just been allocated. `lsn` keeps records of its former life off, should the page get no further.
+    /// `None` where the reserve is empty.
     pub(crate) fn create<'p>(
         &'p self,
         store: &Arc<Store>,
         page: PageId,
+        lsn: Lsn,
         reserve: &mut Reserve<'p, PAGE>,
     ) -> Option<WriteGuard<'p, PAGE>> {
         loop {
@@ -196,6 +198,7 @@ impl<const PAGE: usize> Pool<PAGE> {
             };
             guard.page_mut().bytes_mut().fill(0);
             guard.page_mut().set_id(page);
+            guard.page_mut().set_lsn(lsn);
             return Some(guard);
         }
     }

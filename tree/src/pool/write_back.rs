@@ -184,8 +184,13 @@ impl<const PAGE: usize> Pool<PAGE> {
         if !frame.is_dirty() {
             return None;
         }
-        let mut page = Page::clone(&guard);
         let (store, tag) = (guard.owner()?.clone(), frame.tag.load(Ordering::Relaxed));
+        if store.expect_kept().is_err() {
+            // A page that a dropped table has made since it was discarded.
+            frame.recovery_lsn.store(0, Ordering::Release);
+            return None;
+        }
+        let mut page = Page::clone(&guard);
         drop(guard);
         page.seal();
         Some(Copied { frame: index, tag, store, page })
