@@ -2,6 +2,7 @@
 //!
 //! ```
 //! use tree::{Database, Options};
+//! # if cfg!(feature = "loom") { return Ok(()); } // loom's types work inside of models only
 //!
 //! let folder = tempfile::tempdir()?;
 //! let database = Database::open(folder.path(), Options::default())?;
