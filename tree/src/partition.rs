@@ -219,8 +219,13 @@ fn check_key<const PAGE: usize>(key: &[u8]) -> Result<()> {
     if (1..=max).contains(&key.len()) { Ok(()) } else { Err(Error::KeyLength { len: key.len(), max }) }
 }
 
-/// Reads the bitmaps of a file.
+/// Reads the bitmaps of a file. The root and they are what no other page vouches for, so that one that has become
+/// blank must be noticed here.
 fn find_free<const PAGE: usize>(pool: &Pool<PAGE>, store: &Arc<Store>) -> Result<FreeSpace<PAGE>> {
+    let root = copy_of(pool, store, ROOT)?;
+    if !matches!(root.kind(), Kind::Leaf | Kind::Inner) {
+        return Err(store.damaged(ROOT, format!("the root was expected, {:?} found", root.kind())));
+    }
     let pages = store.pages::<PAGE>()?;
     let mut free = Vec::new();
     let mut next = FIRST_PAGES;
@@ -228,16 +233,15 @@ fn find_free<const PAGE: usize>(pool: &Pool<PAGE>, store: &Arc<Store>) -> Result
         let Some(map) = Location::space_page::<PAGE>(group).filter(|map| u64::from(map.0) < pages) else {
             break;
         };
-        let mut page = Page::<PAGE>::zeroed();
-        pool.load(store, map)?;
-        match pool.read(store, map) {
-            Some(guard) => page = guard.clone(),
-            None => store.read(map, &mut page)?,
-        }
-        let position_page = |position| Location { group, position }.page::<PAGE>();
-        if page.kind() != Kind::Space {
+        let mut page = copy_of(pool, store, map)?;
+        if page.kind() == Kind::Free && u64::from(map.0) + 1 == pages {
+            // The file ends where the group begins: it has no page yet.
             page = Page::new_space();
         }
+        if page.kind() != Kind::Space {
+            return Err(store.damaged(map, format!("a bitmap was expected, {:?} found", page.kind())));
+        }
+        let position_page = |position| Location { group, position }.page::<PAGE>();
         let capacity = crate::page::space_capacity(PAGE);
         for position in 0..capacity {
             let Some(id) = position_page(position as u16) else { break };
@@ -252,4 +256,14 @@ fn find_free<const PAGE: usize>(pool: &Pool<PAGE>, store: &Arc<Store>) -> Result
     }
     free.retain(|&id| id < next && id != ROOT.0);
     Ok(FreeSpace::new(free, next))
+}
+
+/// A copy of a page, by way of the pool: what redo has made of it may not be in the file yet.
+fn copy_of<const PAGE: usize>(pool: &Pool<PAGE>, store: &Arc<Store>, id: PageId) -> Result<Page<PAGE>> {
+    loop {
+        match pool.read(store, id) {
+            Some(guard) => return Ok(guard.clone()),
+            None => pool.load(store, id)?,
+        }
+    }
 }

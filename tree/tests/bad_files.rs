@@ -132,20 +132,52 @@ fn a_data_file_cut_short_anywhere_gives_right_answers_or_errors_also_after_write
             for cut in page_ends.into_iter().chain([1, TINY - 1, TINY + 1, 3 * TINY + 77, len - 1]) {
                 let mut files = good.clone();
                 files.get_mut(name).unwrap().truncate(cut);
-                cut_short(&files, &options, keys, &format!("{engine}, {name} cut from {len} to {cut} bytes"));
+                read_write_and_read(
+                    &files,
+                    &options,
+                    keys,
+                    &format!("{engine}, {name} cut from {len} to {cut} bytes"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_that_has_become_zeros_gives_right_answers_or_errors_also_after_writes() {
+    for engine in engines() {
+        for keys in [400, 4_000] {
+            let options = Options { partitions: 1, pool_bytes: 400 * TINY, ..options(engine) };
+            let good = database(&options, keys, true);
+            let pages = good["t.db"].len() / TINY;
+            // The bitmap of the second group of pages among them.
+            let second_map = 2 + (TINY - 40) * 8;
+            for page in (0..10)
+                .chain((10..pages).step_by(pages / 20))
+                .chain([second_map])
+                .filter(|&page| page < pages)
+            {
+                let mut files = good.clone();
+                files.get_mut("t.db").unwrap()[page * TINY..(page + 1) * TINY].fill(0);
+                read_write_and_read(
+                    &files,
+                    &options,
+                    keys,
+                    &format!("{engine}, {keys} keys, zeros in page {page}"),
+                );
             }
         }
     }
 }
 
 /// Reads, writes and reads again.
-fn cut_short(files: &Files, options: &Options, keys: u64, case: &str) {
+fn read_write_and_read(files: &Files, options: &Options, keys: u64, case: &str) {
     let folder = files::folder(files);
     let mut expected = model(keys);
-    let report = check_storage::<TINY>(folder.clone()).unwrap();
     let database = Tiny::open_on(folder.clone(), options.clone()).unwrap();
     let table = database.table("t").unwrap();
     let (lost, _) = right_or_error(&table, &expected);
+    let report = database.check().unwrap();
     println!("{case}: {lost} of {keys} keys are lost");
     // Part of a page can be mended from its copy in the double-write file.
     assert_eq!(report.is_clean(), lost == 0, "{case}, {lost} keys are lost: {report}");

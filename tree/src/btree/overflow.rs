@@ -8,7 +8,7 @@ use wal::Lsn;
 
 use crate::change::Change;
 use crate::error::{Error, Result};
-use crate::page::{Op, Page, PageId, image, overflow_capacity};
+use crate::page::{Location, Op, Page, PageId, image, overflow_capacity};
 use crate::pages::Pages;
 
 /// The longest value, in bytes.
@@ -49,6 +49,11 @@ impl<const PAGE: usize> Pages<PAGE> {
         for _ in &pieces {
             chain.ids.push(self.allocate()?);
         }
+        // A group's bitmap comes before its pages, so that one that is blank in front of pages is known for damage.
+        let locations = chain.ids.iter().filter_map(|&id| Location::of::<PAGE>(id));
+        let mut groups: Vec<_> = locations.map(|location| location.group).collect();
+        groups.dedup();
+        groups.into_iter().try_for_each(|group| self.create_map(group))?;
         let mut bytes = Vec::with_capacity(PAGE);
         for (index, piece) in pieces.iter().enumerate() {
             self.log.admit()?;
