@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wal::{Lsn, Storage};
+use wal::{Lsn, Storage, planted};
 
 use crate::error::{Error, Result};
 use crate::options::LogScope;
@@ -141,7 +141,17 @@ impl Catalog {
         if checksum != Some(crc32fast::hash(body)) || words.next().is_some() {
             return Err(damaged());
         }
-        serde_json::from_slice(body).map_err(|error| format!("{error}; {}", damaged()))
+        let catalog: Self =
+            serde_json::from_slice(body).map_err(|error| format!("{error}; {}", damaged()))?;
+        if catalog.is_in_range() { Ok(catalog) } else { Err(damaged()) }
+    }
+
+    /// Whether the numbers are such as this program writes: what is computed from them rests on that.
+    fn is_in_range(&self) -> bool {
+        self.log_segment_bytes <= 1 << 30
+            && self.next_partition < 1 << 31
+            && self.partitions().all(|entry| entry.id < self.next_partition)
+            && self.tables.values().all(|table| !table.partitions.is_empty())
     }
 
     /// Replaces the catalog, durably.
@@ -159,7 +169,9 @@ impl Catalog {
         }
         let file = storage.create(NEXT).map_err(Error::io("create", &*path))?;
         file.write_at(&bytes, 0).map_err(Error::io("write", &*path))?;
-        file.sync().map_err(Error::io("sync", &*path))?;
+        if !planted!("catalog-unsynced") {
+            file.sync().map_err(Error::io("sync", &*path))?;
+        }
         storage.rename(NEXT, FILE).map_err(Error::io("rename", &*path))?;
         storage.sync_dir().map_err(Error::io("sync the folder of", path))
     }

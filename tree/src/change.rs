@@ -12,12 +12,13 @@
 
 use std::cell::Cell;
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use crate::error::Result;
 use crate::page::{Op, Page, RecordWriter, image};
 use crate::pages::Pages;
 use crate::pool::WriteGuard;
+use crate::sync::delay;
 
 /// What one record does to one page.
 pub(crate) struct Change<'c, 'p, const PAGE: usize> {
@@ -42,19 +43,28 @@ impl<const PAGE: usize> Pages<PAGE> {
             self.encode(delta, changes, &mut payload).and_then(|()| self.append(delta, changes, &payload));
         SCRATCH.set(payload);
         let lsn = lsn?;
+        delay();
         for Change { guard, ops } in changes {
             let page = guard.page_mut();
             for op in *ops {
                 op.apply(page).map_err(|error| self.store.damaged(page.id(), error.to_string()))?;
             }
-            page.set_lsn(lsn);
+            if !planted!("page-lsn-unset") {
+                page.set_lsn(lsn);
+            }
         }
         Ok(lsn)
     }
 
     fn append(&self, delta: i32, changes: &mut [Change<'_, '_, PAGE>], payload: &[u8]) -> Result<Lsn> {
-        let end = self.log.end();
-        changes.iter_mut().for_each(|change| change.guard.mark_dirty(end));
+        let mut mark = |end| changes.iter_mut().for_each(|change| change.guard.mark_dirty(end));
+        if planted!("dirty-after-append") {
+            let lsn = self.log.append_then(payload, || self.count.add(delta))?;
+            mark(lsn);
+            return Ok(lsn);
+        }
+        mark(self.log.end());
+        delay();
         Ok(self.log.append_then(payload, || self.count.add(delta))?)
     }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use rayon::prelude::*;
 use wal::{DirStorage, Storage};
 
 use crate::btree;
@@ -11,7 +10,7 @@ use crate::database::DatabaseOf;
 use crate::error::{Error, Result};
 use crate::options::{Maintenance, Options};
 use crate::overlay::OverlayStorage;
-use crate::sync::Arc;
+use crate::sync::{Arc, in_parallel};
 use crate::table::TableState;
 
 /// What the verifier found.
@@ -121,13 +120,9 @@ pub(crate) fn check_tables<const PAGE: usize>(tables: &[Arc<TableState<PAGE>>]) 
             .enumerate()
             .map(|(index, partition)| (table.info.name.clone(), index, partition))
     });
-    let checked: Vec<_> = partitions
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|(table, index, partition)| {
-            (table, index, partition.as_ref().map(|open| btree::check::check(&open.pages)))
-        })
-        .collect();
+    let checked = in_parallel(partitions, |(table, index, partition)| {
+        (table, index, partition.as_ref().map(|open| btree::check::check(&open.pages)))
+    });
     let mut report = CheckReport::default();
     for (table, index, checked) in checked {
         let checked = checked.unwrap_or_else(|error| btree::check::TreeCheck {

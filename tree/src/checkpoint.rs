@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use wal::{Log, Lsn};
+use wal::{Log, Lsn, planted};
 
 use crate::catalog::{Catalog, PartitionEntry};
 use crate::database::{OpenLog, Shared};
@@ -56,8 +56,10 @@ impl<const PAGE: usize> Shared<PAGE> {
             (partition.pages.store.partition, partition.pages.count.get())
         };
         let (start, items) = log.snapshot(|end| (end, ours.iter().map(items_of).collect::<Numbers>()));
+        let items = if planted!("items-noted-late") { ours.iter().map(items_of).collect() } else { items };
         log.flush()?;
         self.pool.write_back_before(*id, start)?;
+        let start = if planted!("redo-from-the-end") { log.end() } else { start };
         let redo = self.pool.least_recovery_lsn(*id).unwrap_or(start).min(start);
         let redo = self.held_back(name, log, &items).map_or(redo, |held| redo.min(held));
         let pages_of = |partition: &&crate::partition::Partition<PAGE>| {
@@ -65,7 +67,9 @@ impl<const PAGE: usize> Shared<PAGE> {
             Ok((store.partition, store.pages::<PAGE>()?))
         };
         let pages = ours.iter().map(pages_of).collect::<Result<Numbers>>()?;
-        self.pool.sync_files()?;
+        if !planted!("checkpoint-unsynced") {
+            self.pool.sync_files()?;
+        }
         self.change_catalog(|catalog| {
             catalog.redo.insert(name.to_string(), redo.get());
             record(catalog, start, &items, &pages);

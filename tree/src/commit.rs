@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use wal::{Durable, Log, Lsn};
+use wal::{Durable, Log, Lsn, planted};
 
 use crate::error::{Error, Result};
 use crate::sync::Arc;
@@ -32,7 +32,8 @@ impl<'t> Commit<'t> {
     /// Adds what another partition did for the same batch.
     pub(crate) fn join(mut self, other: Commit<'t>) -> Self {
         if Arc::ptr_eq(self.log, other.log) {
-            self.lsn = self.lsn.max(other.lsn);
+            self.lsn =
+                if planted!("ticket-too-early") { self.lsn.min(other.lsn) } else { self.lsn.max(other.lsn) };
         } else {
             self.more.push((other.log, other.lsn));
         }

@@ -1,13 +1,12 @@
 //! A database: a folder of tables, one pool, and the logs.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rayon::prelude::*;
 use wal::{DirStorage, Log, Lsn, Storage};
 
 use crate::batch::Batch;
@@ -19,7 +18,7 @@ use crate::pool::{Pool, Store};
 use crate::redo::{Redo, Replayed};
 use crate::space::FIRST_PAGES;
 use crate::stats::{Counter, Stats};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock, in_parallel};
 use crate::table::{TableInfo, TableOf, TableState};
 
 /// How often the background thread looks whether there is something to do.
@@ -253,16 +252,14 @@ impl<const PAGE: usize> Shared<PAGE> {
             }
             Ok(store)
         };
-        let files: HashMap<u32, Result<Arc<Store>>> =
+        let files: BTreeMap<u32, Result<Arc<Store>>> =
             catalog.partitions().map(|entry| (entry.id, open(entry))).collect();
-        let stores =
-            files.iter().filter_map(|(&id, store)| Some((id, store.as_ref().ok()?.clone()))).collect();
-        self.pool.mend(&stores)?;
+        self.pool.mend(&files)?;
 
-        let logs = names.par_iter().enumerate().map(|(id, name)| {
+        let logs = in_parallel(names.iter().enumerate(), |(id, name)| {
             let ours = catalog.partitions().filter(|entry| catalog.log_name(entry) == *name);
             let replayed = ours.filter_map(|entry| {
-                let store = stores.get(&entry.id)?.clone();
+                let store = files.get(&entry.id)?.as_ref().ok()?.clone();
                 Some(Replayed::new(store, entry.items, Lsn::new(entry.items_lsn)))
             });
             let mut redo = Redo::new(&self.pool, replayed);
@@ -277,10 +274,10 @@ impl<const PAGE: usize> Shared<PAGE> {
                     Ok(())
                 },
             )?;
-            Ok((id as u32, name, Arc::new(log), redo.finish().collect::<Vec<_>>()))
+            Ok::<_, Error>((id as u32, name, Arc::new(log), redo.finish().collect::<Vec<_>>()))
         });
-        let mut replayed = HashMap::new();
-        for opened in logs.collect::<Vec<Result<_>>>() {
+        let mut replayed = BTreeMap::new();
+        for opened in logs {
             let (id, name, log, partitions) = opened?;
             self.pool.write_back_before(id, Lsn::new(u64::MAX))?;
             self.logs.write().insert(name.clone(), OpenLog { id, log: log.clone() });

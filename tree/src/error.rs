@@ -144,6 +144,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk may do tomorrow what it has not done today.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
+    }
+
     /// Wraps a storage error with what was being done to which file.
     pub(crate) fn io(what: &'static str, file: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let file = file.into();

@@ -4,7 +4,7 @@
 //! (Graefe, "A Survey of B-Tree Locking Techniques", 2010, section 1).
 
 use crate::stats::Counter;
-use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, delay};
 
 /// A page's latch. Holding it in either mode pins the page in its frame.
 #[derive(Debug)]
@@ -23,19 +23,23 @@ impl Latch {
     /// Waits for a shared hold; counts in `waits` where it had to.
     #[inline]
     pub(crate) fn shared(&self, waits: &Counter) -> Shared<'_> {
-        self.0.try_read().unwrap_or_else(|| {
+        let hold = self.0.try_read().unwrap_or_else(|| {
             waits.add(1);
             self.0.read()
-        })
+        });
+        delay();
+        hold
     }
 
     /// Waits for an exclusive hold; counts in `waits` where it had to.
     #[inline]
     pub(crate) fn exclusive(&self, waits: &Counter) -> Exclusive<'_> {
-        self.0.try_write().unwrap_or_else(|| {
+        let hold = self.0.try_write().unwrap_or_else(|| {
             waits.add(1);
             self.0.write()
-        })
+        });
+        delay();
+        hold
     }
 
     /// A shared hold if it is to be had at once.

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use tree::{Database, Options};
-//! # if cfg!(feature = "loom") { return Ok(()); } // loom's types work inside of models only
+//! # if cfg!(any(feature = "loom", feature = "shuttle")) { return Ok(()); } // their types work in models only
 //!
 //! let folder = tempfile::tempdir()?;
 //! let database = Database::open(folder.path(), Options::default())?;
@@ -18,7 +18,10 @@
 //! latch is released; and only the ticket (`commit.rs`) waits for the log. ARCHITECTURE.md walks through it.
 
 #![deny(unsafe_code)]
-#![cfg_attr(feature = "loom", allow(dead_code, reason = "models use a part of the crate"))]
+#![cfg_attr(
+    any(feature = "loom", feature = "shuttle"),
+    allow(dead_code, reason = "models use a part of the crate")
+)]
 
 mod batch;
 mod btree;
@@ -31,9 +34,12 @@ mod count;
 mod database;
 mod epoch;
 mod error;
+#[cfg(all(any(test, fuzzing), not(any(feature = "loom", feature = "shuttle"))))]
+#[doc(hidden)]
+pub mod fuzz;
 #[allow(unsafe_code, reason = "latches and the pool are where all unsafe code lives")]
 mod latch;
-#[cfg(feature = "loom")]
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 #[allow(unsafe_code, reason = "a cell behind a latch, for the model of the latch")]
 pub mod model;
 mod options;

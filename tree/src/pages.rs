@@ -20,7 +20,7 @@ use crate::sync::{Arc, yield_now};
 const MAX_RESTARTS: u32 = if cfg!(feature = "loom") { 64 } else { 100_000 };
 
 /// Restarts of one operation behind which its pages may be pushing each other out of the pool.
-const THRASHING: u32 = 50;
+const THRASHING: u32 = 64;
 
 /// Why an operation has to let go of its latches.
 #[derive(Debug)]
@@ -117,10 +117,11 @@ impl<const PAGE: usize> Pages<PAGE> {
     /// A damaged file may lead anywhere, but never around in a circle: levels only fall.
     #[inline]
     fn expect_node(&self, page: PageId, kind: Kind, level: u8, above: u8) -> Result<(), Interrupt> {
-        if level + 1 == above && matches!(kind, Kind::Leaf | Kind::Inner) {
+        if u16::from(level) + 1 == u16::from(above) && matches!(kind, Kind::Leaf | Kind::Inner) {
             return Ok(());
         }
-        let reason = format!("a node of level {} was expected, {kind:?} of level {level} found", above - 1);
+        let below = above.saturating_sub(1);
+        let reason = format!("a node of level {below} was expected, {kind:?} of level {level} found");
         Err(self.store.damaged(page, reason).into())
     }
 
@@ -144,8 +145,8 @@ impl<const PAGE: usize> Pages<PAGE> {
     fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt) -> Result<()> {
         self.restarts.add(1);
         attempt.restarts += 1;
-        if attempt.restarts.is_multiple_of(THRASHING) {
-            self.pool.expect_cleanable()?;
+        if attempt.restarts >= THRASHING && attempt.restarts.is_power_of_two() {
+            self.pool.clean_all()?;
         }
         if attempt.restarts > MAX_RESTARTS {
             return Err(Error::PoolExhausted { frames: self.pool.len() });
@@ -173,7 +174,7 @@ impl<const PAGE: usize> Pages<PAGE> {
         page: PageId,
         reserve: &mut Reserve<'p, PAGE>,
     ) -> Result<WriteGuard<'p, PAGE>, Interrupt> {
-        self.pool.create(&self.store, page, self.log.end(), reserve).ok_or(Interrupt::Again)
+        self.pool.create(&self.store, page, self.log.end(), reserve)?.ok_or(Interrupt::Again)
     }
 
     /// An id for a new page.

@@ -1,6 +1,6 @@
 //! A partition: one tree in one file.
 
-use wal::{Lsn, Storage};
+use wal::{Lsn, Storage, planted};
 
 use crate::btree::overflow::{MAX_VALUE, NewChain};
 use crate::btree::scan::Cursor;
@@ -116,7 +116,8 @@ impl<const PAGE: usize> Partition<PAGE> {
                 Some(Value::Overflow { len, first }) => (None, Some((first, len, epoch::pin()))),
             };
         })?;
-        if let Some((first, len, _pin)) = chain {
+        if let Some((first, len, pin)) = chain {
+            let _pin = (!planted!("chain-unpinned")).then_some(pin);
             found = Some(self.pages.read_chain(first, len)?.1);
         }
         Ok((found, lsn))
@@ -158,7 +159,11 @@ impl<const PAGE: usize> Partition<PAGE> {
                 Edit { key, action, condition: Condition::Always, chain }
             })
             .collect();
-        let lsn = self.tree.apply(&edits)?;
+        if planted!("batch-in-pieces") {
+            edits[1..].iter().try_for_each(|edit| self.tree.apply(std::slice::from_ref(edit)).map(drop))?;
+        }
+        let whole = if planted!("batch-in-pieces") { &edits[..1] } else { &edits };
+        let lsn = self.tree.apply(whole)?;
         values.into_iter().flatten().filter_map(|(_, chain)| chain).for_each(NewChain::linked);
         Ok(lsn)
     }

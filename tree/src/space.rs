@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use crate::epoch;
 use crate::page::{Location, PageId};
@@ -70,7 +70,11 @@ impl<const PAGE: usize> FreeSpace<PAGE> {
     /// Puts back ids that the record ending at `lsn` unlinked: for use when no reader can still hold one of
     /// them and the record is durable.
     pub(crate) fn retire(self: &Arc<Self>, ids: Vec<PageId>, lsn: Lsn) {
-        if !ids.is_empty() {
+        if planted!("page-reused-at-once") {
+            self.give_back(ids);
+        } else if planted!("page-reused-under-pin") {
+            self.state.lock().pending.push_back((lsn, ids));
+        } else if !ids.is_empty() {
             let space = self.clone();
             epoch::defer(move || space.state.lock().pending.push_back((lsn, ids)));
         }

@@ -1,16 +1,24 @@
 //! Every synchronisation primitive of this crate, in one place.
 //!
-//! Ordinary builds get parking_lot's locks, std's atomics and crossbeam's epochs; with the feature `loom`
-//! the same names stand for loom's model types, so that the models check the very source that runs.
-//! Nothing else in the crate names std::sync's primitives, parking_lot or crossbeam-epoch.
+//! Ordinary builds get parking_lot's locks, std's atomics and crossbeam's epochs. With the feature `loom` or
+//! `shuttle` the same names stand for a model checker's types, so that the models check the very source that runs.
+//! Nothing else in the crate names std::sync's primitives, parking_lot, crossbeam-epoch or rayon.
 //!
-//! `Arc` and `OnceLock` are std's in both: they are never what a model is about.
+//! `Arc` and `OnceLock` are std's everywhere: they are never what a model is about.
 
 pub(crate) use imp::*;
 pub(crate) use std::sync::{Arc, OnceLock};
+pub(crate) use wal::delay;
 
 #[cfg(not(feature = "loom"))]
+pub(crate) use cell::{ConstPtr, MutPtr, UnsafeCell};
+#[cfg(feature = "loom")]
+pub(crate) use loom::cell::{ConstPtr, MutPtr, UnsafeCell};
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod imp {
+    use rayon::prelude::*;
+
     pub(crate) use crossbeam_epoch as epoch;
     pub(crate) use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +28,17 @@ mod imp {
         std::thread::yield_now();
     }
 
+    /// Calls `work` with every item, side by side on all cores; the answers are in the order of the items.
+    pub(crate) fn in_parallel<T: Send, R: Send>(
+        items: impl IntoIterator<Item = T>,
+        work: impl Fn(T) -> R + Send + Sync,
+    ) -> Vec<R> {
+        items.into_iter().collect::<Vec<_>>().into_par_iter().map(work).collect()
+    }
+}
+
+#[cfg(not(feature = "loom"))]
+mod cell {
     /// `UnsafeCell` in loom's shape: a pointer object marks how long an access lasts.
     #[derive(Debug)]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -63,22 +82,36 @@ mod imp {
     }
 }
 
-#[cfg(feature = "loom")]
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod imp {
     use std::sync::PoisonError;
 
-    pub(crate) use loom::cell::{ConstPtr, MutPtr, UnsafeCell};
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
-    pub(crate) use loom::thread::yield_now;
+    #[cfg(feature = "loom")]
+    use loom as checker;
+    #[cfg(not(feature = "loom"))]
+    use shuttle as checker;
 
-    /// loom's mutex in parking_lot's shape.
+    pub(crate) use checker::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+    pub(crate) use checker::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use checker::thread::yield_now;
+
+    /// One item after the other: a checker knows its own threads only.
+    pub(crate) fn in_parallel<T, R>(
+        items: impl IntoIterator<Item = T>,
+        work: impl Fn(T) -> R + Send + Sync,
+    ) -> Vec<R> {
+        items.into_iter().map(work).collect()
+    }
+
+    /// The checker's mutex in parking_lot's shape.
     #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
+            Self(checker::sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -86,13 +119,13 @@ mod imp {
         }
     }
 
-    /// loom's lock in parking_lot's shape.
+    /// The checker's lock in parking_lot's shape.
     #[derive(Debug)]
-    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+    pub(crate) struct RwLock<T>(checker::sync::RwLock<T>);
 
     impl<T> RwLock<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::RwLock::new(value))
+            Self(checker::sync::RwLock::new(value))
         }
 
         pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
@@ -128,7 +161,7 @@ mod imp {
         }
 
         thread_local! {
-            // loom runs all threads of a model on one thread of the system, one at a time.
+            // A checker runs all threads of a model on one thread of the system, one at a time.
             static EPOCHS: RefCell<Epochs> = RefCell::default();
         }
 

@@ -47,7 +47,7 @@ impl Background {
             return Ok(());
         }
         threads.push(spawn(core, "wal-flusher", flush_for_futures)?);
-        // Where threads are short, or have to be few as in a model, leaders make the segments.
+        // Where threads are short, or have to be few as in an exhaustive model, leaders make the segments.
         if cfg!(not(feature = "loom"))
             && let Ok(preparer) = spawn(core, "wal-segments", prepare_segments)
         {

@@ -142,9 +142,10 @@ impl Core {
             return Err(Error::TooLarge { bytes, limit });
         }
         let payload_crc = record::payload_crc(payload);
+        let early = planted!("position-taken-unlocked").then(|| self.end.load(Ordering::Acquire));
         let mut tail = self.tail.lock();
         self.check_poison()?;
-        let position = tail.place(&self.segments, payload.len());
+        let position = early.unwrap_or_else(|| tail.place(&self.segments, payload.len()));
         self.check_room(position + record::framed_len(payload.len()) as u64)?;
         let end =
             tail.push(&self.segments, position, self.durable.load(Ordering::Acquire), payload, payload_crc);
@@ -277,10 +278,18 @@ impl Core {
     /// Takes a batch, writes it, publishes it. Answers whether it is time to make the next segment.
     fn flush(&self, leader: &mut Leader) -> bool {
         let end = self.take(leader);
+        if planted!("published-before-written") {
+            self.durable.store(end, Ordering::Release);
+        }
         let written = self.write(leader);
         leader.batch.clear(self.options.buffer_bytes);
         match written {
-            Ok(()) => self.durable.store(end, Ordering::Release),
+            Ok(()) => {
+                if planted!("woken-before-published") {
+                    self.gates[(self.taken.load(Ordering::Relaxed) & 1) as usize].open();
+                }
+                self.durable.store(end, Ordering::Release);
+            }
             Err(error) => self.stop(error),
         }
         end % self.segments.segment_bytes > self.segments.segment_bytes / 2
@@ -316,7 +325,8 @@ impl Core {
             written.map_err(|source| Error::io("write", self.segments.path(number))(source))?;
             bytes += run.len() as u64;
         }
-        for (number, file) in files.iter() {
+        let unsynced = if planted!("only-last-segment-synced") { files.len() - 1 } else { 0 };
+        for (number, file) in files.iter().skip(unsynced) {
             self.segments.sync(&**file, || self.segments.path(*number))?;
         }
         add(&self.counters.groups, 1);
@@ -355,8 +365,12 @@ impl Core {
     fn step_down(&self, leader: MutexGuard<'_, Leader>) {
         let parity = (self.taken.load(Ordering::Relaxed) & 1) as usize;
         drop(leader);
-        self.gates[parity].open();
-        self.gates[parity ^ 1].let_one_through();
+        if !planted!("woken-before-published") {
+            self.gates[parity].open();
+        }
+        if !planted!("hand-over-forgotten") {
+            self.gates[parity ^ 1].let_one_through();
+        }
         self.wake_futures();
     }
 

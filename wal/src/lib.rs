@@ -23,13 +23,23 @@
 //! | `supply.rs` | making and recycling segments |
 //! | `recovery.rs` | opening after a crash |
 //! | `storage/` | folders: on disk, in memory, faulty, delayed |
-//! | `sync.rs` | every synchronisation primitive, std's or loom's |
+//! | `sync.rs` | every synchronisation primitive, or a model checker's |
+//! | `delay.rs` | delays where threads interleave, for stress tests |
+//! | `mutant.rs` | faults that are planted to test the tests |
 #![forbid(unsafe_code)]
+
+#[doc(hidden)]
+#[macro_use]
+pub mod mutant;
 
 mod background;
 mod commit;
+mod delay;
 mod error;
 mod future;
+#[cfg(all(any(test, fuzzing), not(any(feature = "loom", feature = "shuttle"))))]
+#[doc(hidden)]
+pub mod fuzz;
 mod log;
 mod lsn;
 mod options;
@@ -42,6 +52,8 @@ mod supply;
 mod sync;
 mod tail;
 
+#[doc(hidden)]
+pub use delay::delay;
 pub use error::Error;
 pub use future::Durable;
 pub use log::{Log, Replay};

@@ -178,7 +178,9 @@ impl Log {
         let core = &self.core;
         core.check_poison()?;
         let redo = redo.get().min(core.durable.load(Ordering::Acquire));
-        if let Err(error) = core.supply.recycle(core.segments.number_before(redo)) {
+        if let Err(error) =
+            core.supply.recycle(core.segments.number_before(redo) + u64::from(planted!("recycled-too-early")))
+        {
             core.poison(error.clone());
             return Err(error);
         }

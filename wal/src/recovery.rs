@@ -162,6 +162,10 @@ fn find_tail(segments: &Segments, numbers: &[u64], from: Lsn, first: u64) -> Res
         let image = image(segments, number)?;
         if segments.check_header(number, &image)? == Header::Unused {
             tail.broken.1 = 0;
+            if number == first {
+                // It was flushed to before anyone could ask for its records. Appends would go behind this header.
+                return Err(tail.corrupt(segments, "it has not the header that it once had".into()));
+            }
             break;
         }
         let mut records = Records::new(segments, number, &image);
@@ -188,7 +192,9 @@ fn refuse_hole(segments: &Segments, numbers: &[u64], tail: &Tail, from: Lsn) -> 
         let begin = if number == tail.broken.0 { tail.broken.1.max(HEADER_BYTES) } else { HEADER_BYTES };
         for offset in (begin as usize..image.len()).step_by(8) {
             let proof = record::parse(&image, offset, start + offset as u64);
-            if let Some(record) = proof.filter(|record| record.synced > tail.end) {
+            if let Some(record) =
+                proof.filter(|record| record.synced > tail.end && !planted!("hole-cut-as-tail"))
+            {
                 if !numbers.contains(&tail.broken.0) {
                     return Err(Error::Missing { file: segments.path(tail.broken.0), from });
                 }
@@ -208,13 +214,14 @@ fn refuse_hole(segments: &Segments, numbers: &[u64], tail: &Tail, from: Lsn) -> 
 /// Makes what is before the tail durable and what is behind it unreadable, in an order that can be cut.
 fn erase_behind(segments: &Segments, numbers: &[u64], tail: &Tail) -> Result<(), Error> {
     let last = segments.number_before(tail.end);
-    let unproven = segments.number_before(tail.proven).min(last);
+    let proven = if planted!("unproven-tail-trusted") { tail.end } else { tail.proven };
+    let unproven = segments.number_before(proven).min(last);
     for number in unproven..=last {
         let mut image = image(segments, number)?;
-        if number == last {
+        if number == last && !planted!("torn-tail-kept") {
             image[(tail.end - segments.start(number)) as usize..].fill(0);
         }
-        let begin = tail.proven.saturating_sub(segments.start(number));
+        let begin = proven.saturating_sub(segments.start(number));
         // The header as well, where nothing in this segment is proven.
         let begin = if begin <= HEADER_BYTES { 0 } else { begin };
         let file = segments.open(number)?;

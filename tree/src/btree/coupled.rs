@@ -10,7 +10,7 @@
 //!
 //! Latches are only ever taken downwards and, among siblings, to the right, so no cycle of waits can form.
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use super::leaf::edit_leaf;
 use super::{Edit, Edited, Protocol, Seek, Visit, batch};
@@ -38,8 +38,12 @@ impl<const PAGE: usize> CoupledTree<PAGE> {
             if ahead && node.level() == 1 {
                 self.pages.prefetch(&node, slot, seek);
             }
+            let (child, above) = (node.child(slot), node.level());
+            if planted!("coupling-dropped") {
+                drop(node);
+            }
             // The child's latch is taken before the assignment drops the parent's: this line is the coupling.
-            node = self.pages.read_child(node.child(slot), node.level())?;
+            node = self.pages.read_child(child, above)?;
         }
         Ok(node)
     }
@@ -51,12 +55,22 @@ impl<const PAGE: usize> CoupledTree<PAGE> {
             drop(node);
             let root = self.pages.write(ROOT)?;
             // The root may have been split before its latch was ours.
-            return if root.level() == 0 { Ok(root) } else { Err(Interrupt::Again) };
+            return if root.level() == 0 || planted!("root-unchecked") {
+                Ok(root)
+            } else {
+                Err(Interrupt::Again)
+            };
         }
         while node.level() > 1 {
             node = self.pages.read_child(node.child(node.child_index(key)), node.level())?;
         }
-        self.pages.write_child(node.child(node.child_index(key)), node.level())
+        let leaf = self.pages.write_child(node.child(node.child_index(key)), node.level())?;
+        if planted!("latched-upwards") {
+            let parent = node.id();
+            drop(node);
+            drop(self.pages.read(parent)?);
+        }
+        Ok(leaf)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::ops::Bound;
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use super::{Protocol, Seek};
 use crate::epoch::{self, Pin};
@@ -56,6 +56,18 @@ impl Range {
         }
     }
 
+    /// Whether a leaf that ends there brings the scan forward. In a damaged tree it may not, and the scan would
+    /// never end.
+    fn advances(&self, fence: Option<&[u8]>) -> bool {
+        let Some(fence) = fence else { return true };
+        match (self.backward, &self.start, &self.end) {
+            (false, Bound::Included(at) | Bound::Excluded(at), _) => fence > at.as_slice(),
+            (true, _, Bound::Included(at)) => fence <= at.as_slice(),
+            (true, _, Bound::Excluded(at)) => fence < at.as_slice(),
+            (false, Bound::Unbounded, _) | (true, _, Bound::Unbounded) => true,
+        }
+    }
+
     /// Leaves out what a leaf up to this fence covered, so that it is not read again even if a merge has put
     /// it into the leaf that comes next. Whether anything is left.
     fn go_on_behind(&mut self, fence: Option<Vec<u8>>) -> bool {
@@ -69,7 +81,8 @@ impl Range {
             more
         } else {
             let more = !self.is_past_end(&fence);
-            self.start = Bound::Included(fence);
+            self.start =
+                if planted!("fence-skipped") { Bound::Excluded(fence) } else { Bound::Included(fence) };
             more
         }
     }
@@ -89,6 +102,7 @@ struct Copied {
     items: Vec<(Vec<u8>, CopiedValue)>,
     /// The fence in the direction of the scan; `None` at the end of the tree.
     fence: Option<Vec<u8>>,
+    page: PageId,
     lsn: Lsn,
 }
 
@@ -121,6 +135,10 @@ impl Cursor {
             self.ended = true;
             return Ok(());
         };
+        if !self.rest.advances(copied.fence.as_deref()) {
+            let reason = "its fences do not cover the keys that led to it";
+            return Err(pages.store.damaged(copied.page, reason.into()));
+        }
         pages.wait(copied.lsn)?;
         for (key, value) in copied.items {
             let value = match value {
@@ -154,5 +172,5 @@ fn copy<const PAGE: usize>(leaf: &Page<PAGE>, range: &Range) -> Copied {
     if range.backward {
         items.reverse();
     }
-    Copied { items, fence, lsn: leaf.lsn() }
+    Copied { items, fence, page: leaf.id(), lsn: leaf.lsn() }
 }

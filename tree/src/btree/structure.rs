@@ -9,6 +9,8 @@
 //! The root never moves. It grows by handing its content down to a new child, and shrinks by taking the
 //! content of its only child up.
 
+use wal::planted;
+
 use super::space_edit::SpaceEdit;
 use crate::change::Change;
 use crate::error::Result;
@@ -151,7 +153,8 @@ impl<const PAGE: usize> Pages<PAGE> {
     ) -> Result<T, Interrupt> {
         let id = self.allocate()?;
         let filled = self.create(id, reserve).and_then(|mut page| {
-            let space = SpaceEdit::latch(self, &[id], &[])?;
+            let used = if planted!("new-page-unmapped") { &[][..] } else { &[id] };
+            let space = SpaceEdit::latch(self, used, &[])?;
             Ok(commit(&mut page, space)?)
         });
         filled.inspect_err(|_| self.space.give_back([id]))

@@ -4,6 +4,8 @@
 //! is the victim, dirty ones are collected on the way and written back together when there are enough of
 //! them, so that one sync pays for many evictions.
 
+use wal::planted;
+
 use super::write_back::BATCH;
 use super::{Pool, WriteGuard};
 use crate::error::{Error, Result};
@@ -87,7 +89,7 @@ impl<const PAGE: usize> Pool<PAGE> {
                 }
                 if let Some(mut guard) = WriteGuard::try_latch(self, index)
                     && guard.frame().holds_a_page()
-                    && !guard.frame().is_dirty()
+                    && (!guard.frame().is_dirty() || planted!("evicted-while-dirty"))
                     && !guard.frame().used.load(Ordering::Relaxed)
                 {
                     guard.vacate();
@@ -114,7 +116,6 @@ impl<const PAGE: usize> Pool<PAGE> {
         dirty.dedup();
         let written = self.write_back(dirty);
         dirty.clear();
-        self.cannot_clean.store(written.is_err(), Ordering::Relaxed);
         written
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! Why not full page images in the log, as PostgreSQL has them? See docs/decisions/0003.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use wal::{File, Storage};
 
@@ -55,8 +55,8 @@ impl DoubleWrite {
     }
 
     /// The whole copies of the highest round, the newest of each page.
-    pub(super) fn copies<const PAGE: usize>(&mut self) -> Result<HashMap<(u32, PageId), Page<PAGE>>> {
-        let mut copies = HashMap::new();
+    pub(super) fn copies<const PAGE: usize>(&mut self) -> Result<BTreeMap<(u32, PageId), Page<PAGE>>> {
+        let mut copies = BTreeMap::new();
         let length = self.file.len().map_err(Error::io("measure", &*self.path))?;
         let mut slot = vec![0; HEADER + PAGE];
         let mut offset = 0;
@@ -136,5 +136,6 @@ fn parse<const PAGE: usize>(slot: &[u8]) -> Option<(u32, u64, Page<PAGE>)> {
     page.bytes_mut().copy_from_slice(bytes);
     let partition = u32::from_le_bytes(header[4..8].try_into().ok()?);
     let round = u64::from_le_bytes(header[8..].try_into().ok()?);
-    page.verify(page.id()).is_ok().then_some((partition, round, page))
+    // The last number is no round's: another one has to follow.
+    (round < u64::MAX && page.verify(page.id()).is_ok()).then_some((partition, round, page))
 }

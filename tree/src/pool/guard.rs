@@ -6,7 +6,7 @@
 
 use std::ops::Deref;
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use super::{EMPTY, Frame, Pool, Store, tag};
 use crate::latch::{Exclusive, Shared};
@@ -143,7 +143,7 @@ impl<'p, const PAGE: usize> WriteGuard<'p, PAGE> {
         let frame = self.frame;
         frame.tag.store(tag(store, page), Ordering::Relaxed);
         frame.used.store(true, Ordering::Relaxed);
-        if store.enter(page, self.index).is_err() {
+        if store.enter(page, self.index).is_err() && !planted!("page-entered-twice") {
             frame.tag.store(EMPTY, Ordering::Relaxed);
             return false;
         }

@@ -28,11 +28,11 @@ pub(crate) use store::{MAX_PAGES, Store};
 
 use std::fmt;
 
-use wal::{Lsn, Storage};
+use wal::{Lsn, Storage, planted};
 
 use crate::error::Result;
 use crate::latch::Latch;
-use crate::page::{Page, PageId};
+use crate::page::{Kind, Page, PageId};
 use crate::stats::{Counter, PoolStats};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell};
 use write_back::WriteBack;
@@ -67,8 +67,6 @@ pub(crate) struct Pool<const PAGE: usize> {
     /// Frames without a page that nobody has reserved.
     free: Mutex<Vec<u32>>,
     hand: AtomicUsize,
-    /// Whether the last attempt to clean pages for others failed.
-    cannot_clean: AtomicBool,
     write_back: WriteBack<PAGE>,
     counters: Counters,
 }
@@ -105,7 +103,6 @@ impl<const PAGE: usize> Pool<PAGE> {
             pages: zeroed_pages(frames),
             free: Mutex::new((0..frames as u32).rev().collect()),
             hand: AtomicUsize::new(0),
-            cannot_clean: AtomicBool::new(false),
             write_back: WriteBack::new(storage, frames)?,
             counters: Counters {
                 misses: Counter::new(),
@@ -127,7 +124,7 @@ impl<const PAGE: usize> Pool<PAGE> {
     pub(crate) fn read<'p>(&'p self, store: &Store, page: PageId) -> Option<ReadGuard<'p, PAGE>> {
         loop {
             let guard = ReadGuard::latch(self, store.frame_of(page)?);
-            if guard.frame().holds(store, page) {
+            if guard.frame().holds(store, page) || planted!("tag-unchecked") {
                 return Some(guard);
             }
         }
@@ -175,41 +172,51 @@ impl<const PAGE: usize> Pool<PAGE> {
 
     /// The page under the exclusive latch, zeroed but for its id and `lsn`, without reading its file: for a page
     /// that has just been allocated. `lsn` keeps records of its former life off, should the page get no further.
-    /// `None` where the reserve is empty.
+    /// `None` where the reserve is empty, or somebody looks at what the frame held before.
+    ///
+    /// # Errors
+    /// The page is a node in memory: the bitmap that gave its id out is damaged.
     pub(crate) fn create<'p>(
         &'p self,
         store: &Arc<Store>,
         page: PageId,
         lsn: Lsn,
         reserve: &mut Reserve<'p, PAGE>,
-    ) -> Option<WriteGuard<'p, PAGE>> {
-        loop {
-            // A freed page may still be in memory.
-            let mut guard = match self.write(store, page) {
-                Some(guard) => guard,
-                None => {
-                    let mut guard = reserve.take()?;
-                    if !guard.settle(store, page) {
-                        reserve.give_back(guard);
-                        continue;
+    ) -> Result<Option<WriteGuard<'p, PAGE>>> {
+        let mut guard = match store.frame_of(page) {
+            // A freed page may still be in memory. The latch is not waited for: by a damaged bitmap, the caller may
+            // hold it already.
+            Some(frame) => match WriteGuard::try_latch(self, frame) {
+                Some(guard) if guard.frame().holds(store, page) => {
+                    if matches!(guard.kind(), Kind::Leaf | Kind::Inner) {
+                        let reason = "it is a node, but its bitmap says that it is free";
+                        return Err(store.damaged(page, reason.into()));
                     }
                     guard
                 }
-            };
-            guard.page_mut().bytes_mut().fill(0);
-            guard.page_mut().set_id(page);
-            guard.page_mut().set_lsn(lsn);
-            return Some(guard);
-        }
+                _ => return Ok(None),
+            },
+            None => {
+                let Some(mut guard) = reserve.take() else { return Ok(None) };
+                if !guard.settle(store, page) {
+                    reserve.give_back(guard);
+                    return Ok(None);
+                }
+                guard
+            }
+        };
+        guard.page_mut().bytes_mut().fill(0);
+        guard.page_mut().set_id(page);
+        guard.page_mut().set_lsn(lsn);
+        Ok(Some(guard))
     }
 
-    /// Whether so many pages may be dirty for good, on a disk that is full, that an operation cannot get all of the
-    /// pages that it needs into memory at once. What keeps them dirty is the answer.
-    pub(crate) fn expect_cleanable(&self) -> Result<()> {
-        // Relaxed: a hint; whether it is true shows below.
-        if !self.cannot_clean.load(Ordering::Relaxed) {
-            return Ok(());
-        }
+    /// Writes every dirty page back. For an operation that has restarted so often that its pages may be pushing each
+    /// other out: eviction takes the clean pages first, and where nearly all others are dirty, those are its own.
+    ///
+    /// # Errors
+    /// As for [`Pool::write_back`]: on a disk that is full, what keeps the pages dirty is the answer.
+    pub(crate) fn clean_all(&self) -> Result<()> {
         let dirty = (0..self.frames.len() as u32).filter(|&index| self.frames[index as usize].is_dirty());
         self.write_back(&dirty.collect::<Vec<_>>())
     }

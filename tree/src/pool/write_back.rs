@@ -1,14 +1,14 @@
 //! Write-back: dirty pages reach their files, never ahead of the log.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use wal::{Lsn, Storage};
+use wal::{Lsn, Storage, planted};
 
 use super::double_write::DoubleWrite;
 use super::{Frame, Pool, ReadGuard, Store, WriteGuard};
 use crate::error::{Error, Result};
 use crate::page::Page;
-use crate::sync::{Arc, Mutex, Ordering};
+use crate::sync::{Arc, Mutex, Ordering, delay};
 
 /// Pages a batch: one sync of the double-write file pays for all of them.
 pub(super) const BATCH: usize = 64;
@@ -21,7 +21,7 @@ pub(super) struct WriteBack<const PAGE: usize>(Mutex<State<PAGE>>);
 struct State<const PAGE: usize> {
     double_write: DoubleWrite,
     /// Files written to since they were last synced, by partition.
-    unsynced: HashMap<u32, Arc<Store>>,
+    unsynced: BTreeMap<u32, Arc<Store>>,
     /// Copies of the pages of the batch under way.
     batch: Vec<Copied<PAGE>>,
     /// The first failed sync. Behind it nothing is written any more: the kernel may have dropped what it
@@ -43,7 +43,7 @@ impl<const PAGE: usize> WriteBack<PAGE> {
         let double_write = DoubleWrite::open(storage, slots)?;
         Ok(Self(Mutex::new(State {
             double_write,
-            unsynced: HashMap::new(),
+            unsynced: BTreeMap::new(),
             batch: Vec::new(),
             failed: None,
         })))
@@ -51,28 +51,34 @@ impl<const PAGE: usize> WriteBack<PAGE> {
 }
 
 impl<const PAGE: usize> Pool<PAGE> {
-    /// Mends pages of `stores` that a power loss tore, from their copies, and writes those again whose sync may have
-    /// failed. Call once, before anything is read. A store whose file cannot be read is left as it is: its pages will say what is wrong.
+    /// Mends pages of `files` that a power loss tore, from their copies, and writes those again whose sync may have
+    /// failed. Call once, before anything is read. A file that is damaged as a whole, or gone, is left as it is.
     ///
     /// # Errors
-    /// The double-write file cannot be read, or a file cannot be written or synced.
-    pub(crate) fn mend(&self, stores: &HashMap<u32, Arc<Store>>) -> Result<()> {
+    /// The double-write file cannot be read, a file cannot be written or synced, or one that has copies cannot be
+    /// read: they may be all that there is of its pages, and would be overwritten.
+    pub(crate) fn mend(&self, files: &BTreeMap<u32, Result<Arc<Store>>>) -> Result<()> {
         let mut state = self.write_back.0.lock();
-        let mut rewritten = HashMap::new();
+        let mut rewritten = BTreeMap::new();
         for ((partition, id), copy) in state.double_write.copies::<PAGE>()? {
-            let Some(store) = stores.get(&partition) else { continue };
+            let store = match files.get(&partition) {
+                Some(Ok(store)) => store,
+                Some(Err(error)) if error.may_pass() => return Err(error.clone()),
+                _ => continue,
+            };
             let mut page = Page::<PAGE>::zeroed();
             match store.read(id, &mut page) {
                 Err(Error::Damaged { .. }) => store.write(&copy)?,
+                Err(error) => return Err(error),
                 // What a failed sync has lost can be read still; to reach the disk, it must become dirty again.
                 Ok(()) if page.lsn() == copy.lsn() => store.write(&copy)?,
-                _ => continue,
+                Ok(()) => continue,
             }
             rewritten.insert(partition, store);
         }
         rewritten.into_values().try_for_each(|store| store.touch_length::<PAGE>())?;
         // Writes of the last run may wait in the kernel still; their copies are about to be overwritten.
-        stores.values().try_for_each(|store| store.sync())?;
+        files.values().flatten().try_for_each(|store| store.sync())?;
         state.double_write.begin_round();
         Ok(())
     }
@@ -149,22 +155,30 @@ impl<const PAGE: usize> Pool<PAGE> {
             return Ok(());
         }
         // The law: no page before its log. The latches are released, so waiting is allowed.
-        for copied in &state.batch {
-            copied.store.flush_log(copied.page.lsn())?;
+        if !planted!("written-before-log") {
+            for copied in &state.batch {
+                copied.store.flush_log(copied.page.lsn())?;
+            }
         }
         if state.double_write.room() < state.batch.len() {
             state.sync_files()?;
             state.double_write.begin_round();
         }
-        let copies = state.batch.iter().map(|copied| (copied.store.partition, &copied.page));
-        state.double_write.append(copies)?;
-        state.sync(|state| state.double_write.sync())?;
+        if !planted!("written-once") {
+            let copies = state.batch.iter().map(|copied| (copied.store.partition, &copied.page));
+            state.double_write.append(copies)?;
+            state.sync(|state| state.double_write.sync())?;
+        }
+        if planted!("clean-before-written") {
+            state.batch.iter().for_each(|copied| self.mark_clean(copied));
+        }
         let (mut written, mut failure) = (0, None);
         for copied in &state.batch {
             state.unsynced.entry(copied.store.partition).or_insert_with(|| copied.store.clone());
             // Where a file cannot grow, pages that have their place in it can be written still.
             match copied.store.write(&copied.page) {
                 Ok(()) => {
+                    delay();
                     self.mark_clean(copied);
                     written += 1;
                 }
@@ -204,7 +218,8 @@ impl<const PAGE: usize> Pool<PAGE> {
             return;
         }
         // Nobody can be changing the page or its mark: that takes the exclusive latch.
-        let since = if guard.lsn() == copied.page.lsn() { 0 } else { copied.page.lsn().get().max(1) };
+        let unchanged = guard.lsn() == copied.page.lsn() || planted!("later-change-forgotten");
+        let since = if unchanged { 0 } else { copied.page.lsn().get().max(1) };
         frame.recovery_lsn.store(since, Ordering::Release);
     }
 }

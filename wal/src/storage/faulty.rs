@@ -1,9 +1,10 @@
 //! A disk that loses power, tears writes, and fails at a chosen call.
 //!
-//! Every file has a live image, which programs read, and a durable one; so has the folder. What is not
-//! synced survives a power loss in part: any subset of a file's dirty sectors (512 bytes, each old or new),
-//! its old or its new length, and any prefix of the pending changes of the folder. The choice is drawn from
-//! the seed, so a failing run can be repeated.
+//! Programs read and write a live image of every file and of the folder. What is not synced survives a power
+//! loss in part: of each sector of a file (128 bytes) any state since the last sync, whatever became of the
+//! sectors beside it, so that writes survive in any subset and order, and torn; any length that the file has
+//! had since; and any prefix of the pending changes of the folder, as journaling file systems keep their order.
+//! The choice is drawn from the seed, so a failing run can be repeated.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -53,7 +54,8 @@ pub enum Fault {
     Io,
     /// The call fails for want of space and changes nothing.
     NoSpace,
-    /// A write gets half way, then fails. Other calls fail as with [`Fault::Io`].
+    /// A write gets half way, then fails; a sync of a file makes any part durable and forgets the rest. Other
+    /// calls fail as with [`Fault::Io`].
     ShortWrite,
     /// A sync reports success and makes nothing durable: a disk that lies. Other calls are not affected.
     DropSync,
@@ -80,6 +82,8 @@ struct Disk {
     calls_until_power_loss: Option<u64>,
     faults: Vec<Planned>,
     capacity: u64,
+    /// Calls that would have passed the capacity.
+    refusals: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -122,6 +126,7 @@ impl FaultyStorage {
             calls_until_power_loss: None,
             faults: Vec::new(),
             capacity: u64::MAX,
+            refusals: 0,
         })
     }
 
@@ -142,7 +147,12 @@ impl FaultyStorage {
             apply(&mut names, change.clone());
         }
         let mut random = disk.random.clone();
-        let files = disk.files.iter().map(|file| file.survivor(&mut random)).collect();
+        let mut files = Vec::with_capacity(names.len());
+        // A file without a name is gone.
+        for number in names.values_mut() {
+            files.push(disk.files[*number].survivor(&mut random));
+            *number = files.len() - 1;
+        }
         disk.random = random.clone();
         FaultyStorage::of(Disk {
             random: Random::new(random.next()),
@@ -154,6 +164,7 @@ impl FaultyStorage {
             calls_until_power_loss: None,
             faults: Vec::new(),
             capacity: disk.capacity,
+            refusals: 0,
         })
     }
 
@@ -171,6 +182,35 @@ impl FaultyStorage {
     /// Plans a fault: `calls_before` calls of that kind are spared, the next one gets it.
     pub fn fail(&self, call: Call, calls_before: u64, fault: Fault) {
         self.disk().faults.push(Planned { call, calls_before, fault });
+    }
+
+    /// How many of the planned faults have not happened yet.
+    pub fn faults_left(&self) -> usize {
+        self.disk().faults.len()
+    }
+
+    /// Whether the power has gone off.
+    pub fn is_off(&self) -> bool {
+        self.disk().calls_until_power_loss == Some(u64::MAX)
+    }
+
+    /// Takes back what is planned but has not happened: faults, a power loss, the limit of the capacity.
+    pub fn heal(&self) {
+        let mut disk = self.disk();
+        disk.faults.clear();
+        disk.refusals = 0;
+        disk.calls_until_power_loss = disk.calls_until_power_loss.filter(|&calls| calls == u64::MAX);
+        disk.capacity = u64::MAX;
+    }
+
+    /// The sum of all file sizes, in bytes.
+    pub fn used_bytes(&self) -> u64 {
+        self.disk().used_bytes()
+    }
+
+    /// How many calls would have passed the capacity, since the last [`FaultyStorage::heal`].
+    pub fn refusals(&self) -> u64 {
+        self.disk().refusals
     }
 
     /// Limits the sum of all file sizes in bytes; what would pass it fails with `StorageFull`.
@@ -236,10 +276,13 @@ impl Disk {
         self.names.values().map(|&number| self.files[number].len()).sum()
     }
 
-    fn room_for(&self, number: FileNumber, len: u64) -> io::Result<()> {
+    fn room_for(&mut self, number: FileNumber, len: u64) -> io::Result<()> {
         let growth = len.saturating_sub(self.files[number].len());
         match self.used_bytes().saturating_add(growth) > self.capacity {
-            true if growth > 0 => fail(Fault::NoSpace),
+            true if growth > 0 => {
+                self.refusals += 1;
+                fail(Fault::NoSpace)
+            }
             _ => Ok(()),
         }
     }
@@ -398,7 +441,8 @@ impl File for FaultyFile {
         match disk.call(Call::Sync)? {
             Verdict::Fail(Fault::DropSync) => return Ok(()),
             Verdict::Fail(fault) => {
-                disk.files[self.number].forget_dirty();
+                let Disk { files, random, .. } = &mut *disk;
+                files[self.number].fail_sync((fault == Fault::ShortWrite).then_some(random));
                 return fail(fault);
             }
             // What a sync had written when the power went off is what any subset of sectors says.

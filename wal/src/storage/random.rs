@@ -17,10 +17,6 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(super) fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
-    }
-
     /// A number of `0..=most`.
     pub(super) fn up_to(&mut self, most: usize) -> usize {
         (self.next() % (most as u64 + 1)) as usize
