@@ -10,6 +10,7 @@ use wal::{Lsn, Storage, planted};
 
 use crate::error::{Error, Result};
 use crate::options::LogScope;
+use crate::remove::remove_if_there;
 
 const FILE: &str = "catalog";
 const NEXT: &str = "catalog.new";
@@ -161,12 +162,7 @@ impl Catalog {
             .map_err(|error| Error::Format { file: path.clone(), reason: error.to_string() })?;
         let mut bytes = format!("{MAGIC} {FORMAT} {:08x}\n", crc32fast::hash(&body)).into_bytes();
         bytes.extend_from_slice(&body);
-        match storage.remove(NEXT) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", path)(error));
-            }
-            _ => {}
-        }
+        remove_if_there(storage, NEXT)?;
         let file = storage.create(NEXT).map_err(Error::io("create", &*path))?;
         file.write_at(&bytes, 0).map_err(Error::io("write", &*path))?;
         if !planted!("catalog-unsynced") {

@@ -16,6 +16,7 @@ use crate::options::{LogScope, Maintenance, Options};
 use crate::partition::{Partition, create_file, open_file};
 use crate::pool::{Pool, Store};
 use crate::redo::{Redo, Replayed};
+use crate::remove::remove_if_there;
 use crate::space::FIRST_PAGES;
 use crate::stats::{Counter, Stats};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock, in_parallel};
@@ -466,13 +467,7 @@ impl<const PAGE: usize> Shared<PAGE> {
             return Ok(());
         }
         for file in &dropping {
-            let name = page_file(&file.name);
-            match self.storage.remove(&name) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", self.storage.path(&name))(error));
-                }
-                _ => {}
-            }
+            remove_if_there(&*self.storage, &page_file(&file.name))?;
             if file.with_log {
                 remove_log(&*self.storage, &file.name)?;
             }

@@ -50,6 +50,7 @@ mod partition;
 #[allow(unsafe_code, reason = "latches and the pool are where all unsafe code lives")]
 mod pool;
 mod redo;
+mod remove;
 mod space;
 mod stats;
 #[allow(unsafe_code, reason = "the cell that the pool is made of has unsafe accessors")]

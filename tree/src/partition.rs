@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::page::{Kind, Location, Meta, NodeBuilder, Page, PageId, Value, limits};
 use crate::pages::Pages;
 use crate::pool::{Pool, Store};
+use crate::remove::remove_if_there;
 use crate::space::{FIRST_PAGES, FreeSpace, ROOT};
 use crate::stats::{Counter, TreeStats};
 use crate::sync::Arc;
@@ -31,12 +32,7 @@ pub(crate) fn create_file<const PAGE: usize>(
 ) -> Result<()> {
     let path = storage.path(name);
     // What a crash in the middle of a creation has left is nobody's: the catalog does not name it.
-    match storage.remove(name) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", path)(error));
-        }
-        _ => {}
-    }
+    remove_if_there(storage, name)?;
     let file = storage.create(name).map_err(Error::io("create", &*path))?;
     let root = NodeBuilder::<PAGE>::new(Kind::Leaf, 0, &[], None).finish();
     let root = root.map_err(|error| Error::Format { file: path.clone(), reason: error.to_string() })?;

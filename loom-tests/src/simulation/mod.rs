@@ -18,7 +18,7 @@
 //!   acknowledged; also with those that a read has shown or a checkpoint, a flush or a count has promised.
 //!   A batch is there whole or not at all, partition by partition.
 //! - An operation that answers with an error has changed nothing; nothing fails before something went wrong.
-//! - `count` is exact, scans in both directions and gets agree, and the verifier finds nothing.
+//! - `count` is exact, scans in both directions agree, and the verifier finds nothing.
 //! - The files stay as small as what is in them: no page and no segment is lost to a crash.
 //!
 //! Everything is drawn from [`Decisions`], and one thread does it all, so a seed repeats its simulation call by

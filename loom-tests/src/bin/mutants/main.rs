@@ -9,6 +9,7 @@ mod check;
 mod list;
 mod source;
 
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -44,6 +45,16 @@ struct Verdict {
     took: Duration,
 }
 
+impl Display for Verdict {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Verdict { mutant, caught, took } = self;
+        match caught {
+            Some((check, _)) => write!(f, "{}: caught by {check} in {} s", mutant.name, took.as_secs()),
+            None => write!(f, "{}: SURVIVED every check, {} s", mutant.name, took.as_secs()),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -74,7 +85,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let mut verdicts = Vec::new();
     for mutant in mutants {
         progress.set_message(mutant.name);
-        verdicts.push(judge(&root, mutant, limit)?);
+        let verdict = judge(&root, mutant, limit)?;
+        progress.suspend(|| eprintln!("{verdict}"));
+        verdicts.push(verdict);
         progress.inc(1);
     }
     progress.finish_and_clear();
