@@ -145,7 +145,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         "loom: splits",
         "split_one_leaf",
     ),
-    mutant("tag-unchecked", "a look-up does not compare the tag behind the latch", "loom: pool", "lookup"),
+    mutant("tag-unchecked", "a look-up does not compare the tag behind the latch", "loom: pool", ""),
     mutant(
         "page-entered-twice",
         "the loser of two misses on a page uses its frame all the same",

@@ -132,12 +132,12 @@ fn expect_sound(
     Ok(())
 }
 
-/// Plants a fault and runs the check that should catch it; if that does not, all others.
+/// Plants a fault and runs the tests that should catch it; if they do not, all others.
 fn judge(root: &Path, mutant: &'static Mutant, limit: Duration) -> Result<Verdict, String> {
     let start = Instant::now();
-    let suspect = CHECKS.iter().filter(|check| check.name == mutant.check).map(|check| (check, mutant.test));
-    let others = CHECKS.iter().map(|check| (check, ""));
-    for (check, test) in suspect.chain(others) {
+    let suspect = || CHECKS.iter().filter(|check| check.name == mutant.check);
+    let all = suspect().chain(CHECKS).map(|check| (check, ""));
+    for (check, test) in suspect().map(|check| (check, mutant.test)).chain(all) {
         if let Outcome::Failed { tests } = check.run(root, Some(mutant.name), test, limit)? {
             let caught = Some((check.name.to_string(), tests));
             return Ok(Verdict { mutant, caught, took: start.elapsed() });
