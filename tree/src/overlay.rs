@@ -180,3 +180,75 @@ impl File for OverlayFile {
         }
     }
 }
+
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod tests {
+    use std::io::ErrorKind;
+
+    use wal::MemoryStorage;
+
+    use super::*;
+
+    const SIZE: usize = 3 * BLOCK as usize;
+
+    fn bytes(storage: &dyn Storage, name: &str) -> Vec<u8> {
+        let file = storage.open(name).unwrap();
+        let mut bytes = vec![9; file.len().unwrap() as usize];
+        assert_eq!(file.read_at(&mut bytes, 0).unwrap(), bytes.len());
+        bytes
+    }
+
+    /// A base with two files, and an overlay of it.
+    fn overlay() -> (MemoryStorage, OverlayStorage) {
+        let base = MemoryStorage::new();
+        for (name, byte) in [("a", 1), ("b", 2)] {
+            base.create(name).unwrap().write_at(&[byte; SIZE], 0).unwrap();
+        }
+        (base.clone(), OverlayStorage::new(Arc::new(base)))
+    }
+
+    #[test]
+    fn whatever_is_changed_the_base_is_as_it_was() {
+        let (base, overlay) = overlay();
+        let file = overlay.open("a").unwrap();
+        file.write_at(b"written", BLOCK - 3).unwrap();
+        file.set_len(BLOCK).unwrap();
+        file.sync().unwrap();
+        overlay.remove("b").unwrap();
+        overlay.create("b").unwrap().write_at(b"new", 0).unwrap();
+        overlay.rename("b", "c").unwrap();
+        overlay.sync_dir().unwrap();
+        assert_eq!(overlay.list().unwrap(), ["a", "c"]);
+        assert_eq!(bytes(&overlay, "c"), b"new");
+        assert_eq!(base.list().unwrap(), ["a", "b"]);
+        assert_eq!((bytes(&base, "a"), bytes(&base, "b")), (vec![1; SIZE], vec![2; SIZE]));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_and_grew_again_is_zero_in_between() {
+        let (_, overlay) = overlay();
+        let file = overlay.open("a").unwrap();
+        file.write_at(&[7; 20], 2 * BLOCK - 10).unwrap();
+        file.set_len(2 * BLOCK - 5).unwrap();
+        file.set_len(SIZE as u64).unwrap();
+        let mut expected = vec![1; SIZE];
+        expected[2 * BLOCK as usize - 10..].fill(0);
+        expected[2 * BLOCK as usize - 10..][..5].fill(7);
+        assert_eq!(bytes(&overlay, "a"), expected);
+        file.prefetch(0, 100);
+        assert_eq!(bytes(&overlay, "a"), expected);
+    }
+
+    #[test]
+    fn names_that_were_taken_or_removed_are_refused_as_by_any_folder() {
+        let (_, overlay) = overlay();
+        assert_eq!(overlay.create("a").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        overlay.remove("a").unwrap();
+        for missing in [overlay.open("a").map(drop), overlay.remove("a"), overlay.rename("a", "c")] {
+            assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert_eq!(overlay.path("a"), "memory:a");
+        let _held = overlay.lock().unwrap();
+        assert_eq!(overlay.lock().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+}

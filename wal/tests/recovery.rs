@@ -278,3 +278,17 @@ fn logs_of_like_names_share_a_folder() {
         assert!(listed.iter().any(|name| name.starts_with(first)), "{listed:?}");
     }
 }
+
+#[test]
+fn a_segment_under_the_name_of_an_earlier_one_is_refused() {
+    let storage = memory();
+    let log = create(&storage).unwrap();
+    write(&log, 0..60);
+    drop(log);
+    let before = images(&storage);
+    storage.remove(&segment(0)).unwrap();
+    storage.rename(&segment(1), &segment(0)).unwrap();
+    let error = open(&storage, Lsn::ZERO).map(drop).unwrap_err().to_string();
+    assert!(error.contains(&segment(0)) && error.contains("it is segment 0000000000000001"), "{error}");
+    assert_eq!(storage.list().unwrap().len(), before.len() - 1, "nothing was changed");
+}

@@ -134,3 +134,27 @@ fn a_crash_lets_go_of_the_lock() {
     assert_eq!(disk.clone().lock().unwrap_err().kind(), ErrorKind::WouldBlock);
     disk.crash().lock().unwrap();
 }
+
+#[test]
+fn a_flipped_bit_is_flipped_in_whatever_survives_and_only_where_there_is_one() {
+    let disk = FaultyStorage::new(1);
+    let file = synced(&disk, "a", &[0; 256]);
+    file.write_at(&[4; 128], 0).unwrap();
+    assert!(disk.flip_bit("a", 0));
+    assert!(!disk.flip_bit("a", 256 * 8) && !disk.flip_bit("b", 0));
+    let outcomes: BTreeSet<_> = (0..64).map(|_| read(&disk.crash(), "a")[0]).collect();
+    assert_eq!(outcomes, BTreeSet::from([1, 5]));
+}
+
+#[test]
+fn a_sync_that_is_to_be_dropped_leaves_other_calls_alone() {
+    let disk = FaultyStorage::new(1);
+    let file = synced(&disk, "a", b"old");
+    disk.fail(Call::Write, 0, Fault::DropSync);
+    disk.fail(Call::Sync, 0, Fault::DropSync);
+    file.write_at(b"new", 0).unwrap();
+    file.sync().unwrap();
+    assert_eq!((disk.faults_left(), read(&disk, "a").as_slice()), (0, &b"new"[..]));
+    let outcomes: BTreeSet<_> = (0..64).map(|_| read(&disk.crash(), "a")).collect();
+    assert_eq!(outcomes, BTreeSet::from([b"new".to_vec(), b"old".to_vec()]), "the sync was a lie");
+}

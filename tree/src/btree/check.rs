@@ -225,3 +225,6 @@ impl<const PAGE: usize> Checker<'_, PAGE> {
         }
     }
 }
+
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod tests;

@@ -59,6 +59,9 @@ pub(crate) enum Flaw {
     /// A leaf above level 0, or an inner node on it.
     #[error("level {0} is none of this kind of node")]
     Level(u8),
+    /// A bitmap says of itself that it is free.
+    #[error("the bitmap says that it is free itself")]
+    OwnBit,
     /// Slots and heap overlap, or the heap begins outside the page.
     #[error("{slots} slots and a heap from {heap_start} do not fit the page")]
     Heap {

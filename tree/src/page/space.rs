@@ -69,7 +69,8 @@ impl<const PAGE: usize> Page<PAGE> {
             return Err(ApplyError::Position);
         };
         let positions = positions.iter().map(|&bytes| usize::from(u16::from_le_bytes(bytes)));
-        if positions.clone().any(|position| position >= space_capacity(PAGE)) {
+        // Position 0 is the bitmap itself.
+        if positions.clone().any(|position| position >= space_capacity(PAGE) || position == 0 && !set) {
             return Err(ApplyError::Position);
         }
         for position in positions {

@@ -134,6 +134,18 @@ fn space_page_counts_to_its_last_bit() {
 }
 
 #[test]
+fn bitmap_that_calls_itself_free_is_refused() {
+    let mut twin = Twin::new(&Page::<256>::new_space());
+    assert_eq!(twin.apply(Op::ClearBits { pages: &[7, 0, 0, 0] }), Err(ApplyError::Position));
+    assert_eq!(set_positions(&twin.page), [0]);
+    let mut page = twin.page.clone();
+    page.bytes_mut()[HEADER] = 0;
+    page.seal();
+    let (page_id, flaw) = (page.id(), Flaw::OwnBit);
+    assert_eq!(page.verify(page_id), Err(PageError::Structure { page: page_id, flaw }));
+}
+
+#[test]
 fn largest_space_page_reaches_position_65535() {
     let mut page = Page::<32768>::new_space();
     Op::SetBits { pages: &[0xfe, 0xff, 0xff, 0xff] }.apply(&mut page).unwrap();
