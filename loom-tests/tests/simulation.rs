@@ -47,3 +47,12 @@ fn simulations_of_any_bytes_end_without_a_violation() {
         fuzz(&vec![bytes.first().copied().unwrap_or(0); len as usize]);
     }
 }
+
+#[test]
+fn the_stored_inputs_of_the_fuzzer_end_without_a_violation() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/operations");
+    let inputs: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!inputs.is_empty(), "{folder} is empty");
+    inputs.iter().for_each(|input| fuzz(&std::fs::read(input).unwrap()));
+    println!("{} stored inputs", inputs.len());
+}

@@ -33,15 +33,9 @@ impl<const PAGE: usize> Page<PAGE> {
     pub(super) fn check_structure(&self) -> Result<(), Flaw> {
         let kind = self.bytes()[at::KIND];
         match Kind::from_byte(kind).ok_or(Flaw::UnknownKind(kind))? {
-            Kind::Free | Kind::Meta => Ok(()),
             // An allocator that believed it would hand the bitmap out as a new page.
-            Kind::Space => {
-                if self.is_set(0) {
-                    Ok(())
-                } else {
-                    Err(Flaw::OwnBit)
-                }
-            }
+            Kind::Space if !self.is_set(0) => Err(Flaw::OwnBit),
+            Kind::Free | Kind::Meta | Kind::Space => Ok(()),
             Kind::Overflow => overflow::check(self),
             Kind::Inner | Kind::Leaf => self.check_node(),
         }
