@@ -34,7 +34,13 @@ mod count;
 mod database;
 mod epoch;
 mod error;
-#[cfg(all(any(test, fuzzing), not(any(feature = "loom", feature = "shuttle"))))]
+// Stored settings name both protocols, so both have to be there.
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "mutex",
+    feature = "latch",
+    not(any(feature = "loom", feature = "shuttle"))
+))]
 #[doc(hidden)]
 pub mod fuzz;
 #[allow(unsafe_code, reason = "latches and the pool are where all unsafe code lives")]
