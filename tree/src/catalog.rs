@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::options::LogScope;
 use crate::remove::remove_if_there;
 
-const FILE: &str = "catalog";
+/// The name of the catalog's file.
+pub(crate) const FILE: &str = "catalog";
 const NEXT: &str = "catalog.new";
 const MAGIC: &str = "hedgehogdb-catalog";
 /// The version of the database's format.
@@ -155,13 +156,19 @@ impl Catalog {
             && self.tables.values().all(|table| !table.partitions.is_empty())
     }
 
+    /// The bytes of the file.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let body = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::Format { file: FILE.into(), reason: error.to_string() })?;
+        let mut bytes = format!("{MAGIC} {FORMAT} {:08x}\n", crc32fast::hash(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        Ok(bytes)
+    }
+
     /// Replaces the catalog, durably.
     pub(crate) fn save(&self, storage: &dyn Storage) -> Result<()> {
         let path = storage.path(NEXT);
-        let body = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::Format { file: path.clone(), reason: error.to_string() })?;
-        let mut bytes = format!("{MAGIC} {FORMAT} {:08x}\n", crc32fast::hash(&body)).into_bytes();
-        bytes.extend_from_slice(&body);
+        let bytes = self.encode()?;
         remove_if_there(storage, NEXT)?;
         let file = storage.create(NEXT).map_err(Error::io("create", &*path))?;
         file.write_at(&bytes, 0).map_err(Error::io("write", &*path))?;

@@ -8,7 +8,7 @@
 //! 3. Redo LSN = the least recovery LSN of the pages that are dirty still, or `S` if there is none.
 //! 4. Note how many pages the data files have, then sync them: so many are durable.
 //! 5. Record the redo LSN, the items and the pages in the catalog.
-//! 6. Recycle the log before the redo LSN.
+//! 6. Recycle the log before the redo LSN, but not what a running backup still has to copy.
 //!
 //! Why no record is lost. Take a record that ends behind `S`: its LSN is above the redo LSN, so it will be
 //! replayed. Take one that ends at or before `S`: its writer marked the page dirty before it appended
@@ -32,9 +32,24 @@ type Numbers = BTreeMap<u32, u64>;
 impl<const PAGE: usize> Shared<PAGE> {
     /// Takes a checkpoint of every log.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.checkpoint_then(|_| ())
+    }
+
+    /// Takes a checkpoint of every log, and shows the catalog to `then` before anybody can take the next one, or make
+    /// or drop a table.
+    pub(crate) fn checkpoint_then<T>(&self, then: impl FnOnce(&Catalog) -> T) -> Result<T> {
         let _one_at_a_time = self.checkpointing.lock();
         let logs = self.logs.read().clone();
-        logs.iter().try_for_each(|(name, open)| self.checkpoint_log(name, open))
+        logs.iter().try_for_each(|(name, open)| self.checkpoint_log(name, open))?;
+        Ok(then(&self.catalog.lock()))
+    }
+
+    /// Whether a checkpoint would be of use, ahead of need. While a backup holds the log back, it is so only for what
+    /// was written since the last one, or where the backup has to be given up.
+    pub(crate) fn is_checkpoint_due(&self, name: &str, log: &Log) -> bool {
+        let (bytes, full) = (log.bytes(), self.checkpoint_at(log));
+        let since = || log.end().get().saturating_sub(self.catalog.lock().redo_lsn(name).get());
+        bytes >= full || bytes >= full / 2 && since() >= full / 2
     }
 
     /// Takes a checkpoint of one log, unless somebody else has just made room in it.
@@ -74,9 +89,15 @@ impl<const PAGE: usize> Shared<PAGE> {
             catalog.redo.insert(name.to_string(), redo.get());
             record(catalog, start, &items, &pages);
         })?;
-        log.recycle(redo)?;
+        self.recycle(name, log, redo)?;
         self.checkpoints.add(1);
         Ok(())
+    }
+
+    /// Gives up what the log has before `redo`, except for what a backup holds back.
+    pub(crate) fn recycle(&self, name: &str, log: &Log, redo: Lsn) -> Result<()> {
+        let keep = self.backups.keep(name, redo, log.end(), self.checkpoint_at(log), log.max_bytes());
+        Ok(log.recycle(keep)?)
     }
 
     /// Where recovery must begin for the sake of partitions that could not be opened: when they can be again,

@@ -9,16 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wal::{DirStorage, Log, Lsn, Storage};
 
+use crate::backup::{BackupReport, BackupSink, Backups};
 use crate::batch::Batch;
 use crate::catalog::{Catalog, DroppedFile, PartitionEntry, TableEntry, page_file};
 use crate::error::{Error, Result};
 use crate::options::{LogScope, Maintenance, Options};
+use crate::pages::Patience;
 use crate::partition::{Partition, create_file, open_file};
 use crate::pool::{Pool, Store};
 use crate::redo::{Redo, Replayed};
 use crate::remove::remove_if_there;
+use crate::shape::{self, PartitionShape};
 use crate::space::FIRST_PAGES;
-use crate::stats::{Counter, Stats};
+use crate::stats::{Counter, PartitionStats, Stats};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock, in_parallel};
 use crate::table::{TableInfo, TableOf, TableState};
 
@@ -44,6 +47,7 @@ pub(crate) struct Shared<const PAGE: usize> {
     pub(crate) tables: RwLock<BTreeMap<String, Arc<TableState<PAGE>>>>,
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) checkpoints: Counter,
+    pub(crate) backups: Backups,
     closed: AtomicBool,
     /// Keeps other processes out; given back by [`DatabaseOf::close`].
     folder_lock: Mutex<Option<FolderLock>>,
@@ -99,7 +103,7 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// Makes a table of [`Options::partitions`] partitions, durably.
     ///
     /// # Errors
-    /// A name that is refused or taken; a failing disk.
+    /// A name that is refused or taken; a backup under way; a failing disk.
     pub fn create_table(&self, name: &str) -> Result<TableOf<PAGE>> {
         let state = self.shared.create_table(name)?;
         Ok(TableOf::new(self.shared.clone(), state))
@@ -119,7 +123,7 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// Removes a table and its files, durably. Handles of it answer [`Error::TableDropped`] from then on.
     ///
     /// # Errors
-    /// No such table; a failing disk.
+    /// No such table; a backup under way; a failing disk.
     pub fn drop_table(&self, name: &str) -> Result<()> {
         self.shared.drop_table(name)
     }
@@ -131,6 +135,21 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     pub fn checkpoint(&self) -> Result<()> {
         self.shared.check_open()?;
         self.shared.checkpoint()
+    }
+
+    /// Copies the database while others read and write it: what the sink gets is a folder that
+    /// [`open`](Self::open) recovers to the state of one instant, the same for all tables, near the end of this call.
+    /// Every write that was acknowledged before the call is in it, and of a write that is not finished in time nothing.
+    ///
+    /// Meanwhile no table can be made or dropped, and the log is not recycled before it is copied; a log that has no
+    /// more room ends the backup, not the writers. The folder of a failed backup has no catalog and cannot be opened.
+    ///
+    /// # Errors
+    /// [`Error::BackupRunning`] beside another backup; [`Error::BackupGivenUp`] where the log ran full; a damaged
+    /// partition or page, which the error names; a failing sink, disk or log. The database is as before.
+    pub fn backup(&self, sink: &mut dyn BackupSink) -> Result<BackupReport> {
+        self.shared.check_open()?;
+        self.shared.backup(sink)
     }
 
     /// Makes everything that was written so far durable.
@@ -145,6 +164,23 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// What was counted since the database was opened.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// What was counted of each partition since the database was opened, by table and number. Damaged ones are left
+    /// out.
+    pub fn partitions(&self) -> Vec<PartitionStats> {
+        let stats = |table: &str, index, partition: &Partition<PAGE>| partition.partition_stats(table, index);
+        self.shared.of_partitions(stats)
+    }
+
+    /// What the tree of each partition looks like, by table and number, as far as it is in memory. Damaged ones are
+    /// left out. Nothing is read from disk: see [`PartitionShape`].
+    pub fn shapes(&self) -> Vec<PartitionShape> {
+        self.shared.of_partitions(|table, partition, open| PartitionShape {
+            table: table.to_string(),
+            partition,
+            levels: shape::levels(&open.pages),
+        })
     }
 
     /// Verifies every invariant of every tree. Meant for a database that nobody writes to: what changes under
@@ -230,6 +266,7 @@ impl<const PAGE: usize> Shared<PAGE> {
             tables: RwLock::new(BTreeMap::new()),
             checkpointing: Mutex::new(()),
             checkpoints: Counter::new(),
+            backups: Backups::default(),
             closed: AtomicBool::new(false),
             folder_lock: Mutex::new(Some(lock)),
         };
@@ -316,9 +353,13 @@ impl<const PAGE: usize> Shared<PAGE> {
 
     /// Back-pressure: call before an operation that writes, without latches.
     #[inline]
-    pub(crate) fn admit(&self, log: &Arc<Log>) -> Result<()> {
+    pub(crate) fn admit(&self, log: &Arc<Log>, patience: Patience) -> Result<()> {
+        let is_full = log.bytes() >= self.checkpoint_at(log);
+        if patience == Patience::InMemory && (is_full || log.is_crowded()) {
+            return Err(Error::WouldWait);
+        }
         log.admit()?;
-        if log.bytes() >= self.checkpoint_at(log) { self.checkpoint_if_full(log) } else { Ok(()) }
+        if is_full { self.checkpoint_if_full(log) } else { Ok(()) }
     }
 
     /// The size of a log at which whoever wants to write has to take a checkpoint first.
@@ -355,6 +396,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         self.check_open()?;
         // Held to the end: it keeps checkpoints and other changes of the catalog out.
         let _alone = self.checkpointing.lock();
+        self.backups.expect_none()?;
         // A drop that could not remove a file must not remove the new table's later.
         self.finish_drops()?;
         let catalog = self.catalog.lock().clone();
@@ -416,6 +458,7 @@ impl<const PAGE: usize> Shared<PAGE> {
     fn drop_table(&self, name: &str) -> Result<()> {
         self.check_open()?;
         let _alone = self.checkpointing.lock();
+        self.backups.expect_none()?;
         let catalog = self.catalog.lock().clone();
         let Some(table) = catalog.tables.get(name) else {
             return Err(Error::NoTable { name: name.to_string() });
@@ -483,13 +526,13 @@ impl<const PAGE: usize> Shared<PAGE> {
 
     /// What the background thread does now and then.
     fn maintain(&self) {
-        let logs: Vec<_> = self.logs.read().values().cloned().collect();
-        for OpenLog { log, .. } in logs {
+        let logs = self.logs.read().clone();
+        for (name, OpenLog { log, .. }) in logs {
             // Failures show themselves to whoever depends on the log or the pool.
             if log.durable() < log.end() {
                 let _ = log.flush();
             }
-            if log.bytes() >= self.checkpoint_at(&log) / 2 {
+            if self.is_checkpoint_due(&name, &log) {
                 let _ = self.checkpoint();
             }
         }
@@ -507,6 +550,16 @@ impl<const PAGE: usize> Shared<PAGE> {
             }
         }
         stats
+    }
+
+    /// What `of` says of each partition that is not damaged, given its table and its number there.
+    fn of_partitions<T>(&self, of: impl Fn(&str, u32, &Partition<PAGE>) -> T) -> Vec<T> {
+        let tables: Vec<_> = self.tables.read().values().cloned().collect();
+        let numbered =
+            tables.iter().flat_map(|table| (0..).zip(&table.partitions).map(move |at| (table, at)));
+        let open =
+            numbered.filter_map(|(table, (index, partition))| Some((table, index, partition.as_ref().ok()?)));
+        open.map(|(table, index, partition)| of(&table.info.name, index, partition)).collect()
     }
 
     /// Lets others open the folder. An operation that overlaps with this gets an error at the latest from the

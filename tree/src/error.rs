@@ -127,6 +127,26 @@ pub enum Error {
         /// What is wrong, and what is allowed.
         reason: String,
     },
+    /// The operation would have to wait: see [`InMemory`](crate::InMemory). Nothing was changed.
+    #[error("the operation would have to wait for the disk or the log; call it where waiting is allowed")]
+    WouldWait,
+    /// A backup is under way.
+    #[error(
+        "a backup is under way; until it has finished, no table can be made or dropped and no other backup begun: \
+         try again later"
+    )]
+    BackupRunning,
+    /// The log reached its limit while a backup held it back, and goes on without it.
+    #[error(
+        "the backup was given up because the log {log:?} came near its limit of {limit} bytes while it ran; begin it \
+         anew when less is written, read it faster, or set log_max_bytes higher"
+    )]
+    BackupGivenUp {
+        /// The log's name.
+        log: String,
+        /// The log's limit, in bytes.
+        limit: u64,
+    },
     /// Every frame of the pool is in use at once.
     #[error("all {frames} pages of the buffer pool are in use at once; set pool_bytes higher")]
     PoolExhausted {

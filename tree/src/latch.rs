@@ -3,7 +3,9 @@
 //! A latch protects bytes in memory; a lock protects data between transactions. These are latches
 //! (Graefe, "A Survey of B-Tree Locking Techniques", 2010, section 1).
 
-use crate::stats::Counter;
+use std::time::Duration;
+
+use crate::stats::{Counter, timed};
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, delay};
 
 /// A page's latch. Holding it in either mode pins the page in its frame.
@@ -20,26 +22,35 @@ impl Latch {
         Self(RwLock::new(()))
     }
 
-    /// Waits for a shared hold; counts in `waits` where it had to.
+    /// Waits for a shared hold; where it had to, counts that in `waits`, and says how long it took. The clock is
+    /// read only there.
     #[inline]
-    pub(crate) fn shared(&self, waits: &Counter) -> Shared<'_> {
-        let hold = self.0.try_read().unwrap_or_else(|| {
-            waits.add(1);
-            self.0.read()
-        });
+    pub(crate) fn shared(&self, waits: &Counter) -> (Shared<'_>, Option<Duration>) {
+        let held = match self.0.try_read() {
+            Some(hold) => (hold, None),
+            None => {
+                waits.add(1);
+                let (hold, waited) = timed(|| self.0.read());
+                (hold, Some(waited))
+            }
+        };
         delay();
-        hold
+        held
     }
 
-    /// Waits for an exclusive hold; counts in `waits` where it had to.
+    /// Waits for an exclusive hold; as [`shared`](Self::shared) where it had to.
     #[inline]
-    pub(crate) fn exclusive(&self, waits: &Counter) -> Exclusive<'_> {
-        let hold = self.0.try_write().unwrap_or_else(|| {
-            waits.add(1);
-            self.0.write()
-        });
+    pub(crate) fn exclusive(&self, waits: &Counter) -> (Exclusive<'_>, Option<Duration>) {
+        let held = match self.0.try_write() {
+            Some(hold) => (hold, None),
+            None => {
+                waits.add(1);
+                let (hold, waited) = timed(|| self.0.write());
+                (hold, Some(waited))
+            }
+        };
         delay();
-        hold
+        held
     }
 
     /// A shared hold if it is to be had at once.

@@ -23,6 +23,7 @@
     allow(dead_code, reason = "models use a part of the crate")
 )]
 
+mod backup;
 mod batch;
 mod btree;
 mod catalog;
@@ -43,6 +44,7 @@ mod error;
 ))]
 #[doc(hidden)]
 pub mod fuzz;
+mod in_memory;
 #[allow(unsafe_code, reason = "latches and the pool are where all unsafe code lives")]
 mod latch;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -57,12 +59,15 @@ mod partition;
 mod pool;
 mod redo;
 mod remove;
+mod shape;
 mod space;
 mod stats;
+mod striped;
 #[allow(unsafe_code, reason = "the cell that the pool is made of has unsafe accessors")]
 mod sync;
 mod table;
 
+pub use backup::{BackupReport, BackupSink, FolderSink};
 pub use batch::Batch;
 pub use btree::Condition;
 pub use btree::overflow::MAX_VALUE;
@@ -70,8 +75,10 @@ pub use check::CheckReport;
 pub use commit::{Commit, CommitFuture};
 pub use database::DatabaseOf;
 pub use error::{Error, Result};
+pub use in_memory::InMemory;
 pub use options::{Engine, LogScope, Maintenance, Options, Wait};
-pub use stats::{PoolStats, Stats, TreeStats};
+pub use shape::{LevelShape, PartitionShape};
+pub use stats::{LevelStats, PartitionStats, PoolStats, Stats, TreeStats};
 pub use table::{ScanOf, TableInfo, TableOf};
 pub use wal::CommitPolicy;
 

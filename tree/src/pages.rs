@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::page::{Kind, PageId};
 use crate::pool::{Pool, ReadGuard, Reserve, Store, WriteGuard};
 use crate::space::FreeSpace;
-use crate::stats::Counter;
+use crate::stats::{Counter, Waits};
 use crate::sync::{Arc, yield_now};
 
 /// Restarts of one operation before it gives up. Each of them made progress for somebody (a page was read, a
@@ -26,7 +26,7 @@ const THRASHING: u32 = 64;
 #[derive(Debug)]
 pub(crate) enum Interrupt {
     /// The page is not in memory. The pin keeps its id from being used again until it is.
-    Miss(PageId, Pin),
+    Miss { page: PageId, level: u8, pin: Pin },
     /// The leaf of `key` has no room for a value that takes `value_len` bytes of it; if `crowded`, because
     /// of smaller keys that the same operation has for that leaf.
     Full { key: Vec<u8>, value_len: usize, crowded: bool },
@@ -34,16 +34,35 @@ pub(crate) enum Interrupt {
     Chain { first: PageId, len: u32, pin: Pin },
     /// The group of page ids has no bitmap yet.
     NoMap(u32),
-    /// The operation found the tree in a shape that the latches it took do not serve.
-    Again,
+    /// The operation found a node of that level in a shape that the latches it took do not serve.
+    Again { level: u8 },
     /// It cannot be done.
     Error(Error),
+}
+
+impl Interrupt {
+    /// The level of the node that is in the way: the leaf's, where it is no node.
+    fn level(&self) -> u8 {
+        match self {
+            Interrupt::Miss { level, .. } | Interrupt::Again { level } => *level,
+            _ => 0,
+        }
+    }
 }
 
 impl From<Error> for Interrupt {
     fn from(error: Error) -> Self {
         Interrupt::Error(error)
     }
+}
+
+/// What an operation may wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Patience {
+    /// Whatever it needs.
+    Wait,
+    /// Other threads' latches only: it ends with [`Error::WouldWait`] where it needs the disk, the log or a split.
+    InMemory,
 }
 
 /// What an operation has learnt from its interrupts.
@@ -83,25 +102,27 @@ pub(crate) struct Pages<const PAGE: usize> {
     pub(crate) splits: Counter,
     pub(crate) merges: Counter,
     pub(crate) restarts: Counter,
+    /// Waits for the lock of the whole tree, where the protocol has one.
+    pub(crate) lock_waits: Waits,
 }
 
 impl<const PAGE: usize> Pages<PAGE> {
     /// The node under a shared latch.
     #[inline]
     pub(crate) fn read(&self, page: PageId) -> Result<ReadGuard<'_, PAGE>, Interrupt> {
-        self.pool.read(&self.store, page).ok_or_else(|| Interrupt::Miss(page, epoch::pin()))
+        self.read_at(page, 0)
     }
 
     /// The node under the exclusive latch.
     #[inline]
     pub(crate) fn write(&self, page: PageId) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
-        self.pool.write(&self.store, page).ok_or_else(|| Interrupt::Miss(page, epoch::pin()))
+        self.write_at(page, 0)
     }
 
     /// The child of a node of level `above`, under a shared latch.
     #[inline]
     pub(crate) fn read_child(&self, page: PageId, above: u8) -> Result<ReadGuard<'_, PAGE>, Interrupt> {
-        let child = self.read(page)?;
+        let child = self.read_at(page, above.saturating_sub(1))?;
         self.expect_node(page, child.kind(), child.level(), above)?;
         Ok(child)
     }
@@ -109,9 +130,22 @@ impl<const PAGE: usize> Pages<PAGE> {
     /// The child of a node of level `above`, under the exclusive latch.
     #[inline]
     pub(crate) fn write_child(&self, page: PageId, above: u8) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
-        let child = self.write(page)?;
+        let child = self.write_at(page, above.saturating_sub(1))?;
         self.expect_node(page, child.kind(), child.level(), above)?;
         Ok(child)
+    }
+
+    /// As [`read`](Self::read), of a page that is expected to have that level.
+    #[inline]
+    fn read_at(&self, page: PageId, level: u8) -> Result<ReadGuard<'_, PAGE>, Interrupt> {
+        let found = self.pool.read(&self.store, page);
+        found.ok_or_else(|| Interrupt::Miss { page, level, pin: epoch::pin() })
+    }
+
+    #[inline]
+    fn write_at(&self, page: PageId, level: u8) -> Result<WriteGuard<'_, PAGE>, Interrupt> {
+        let found = self.pool.write(&self.store, page);
+        found.ok_or_else(|| Interrupt::Miss { page, level, pin: epoch::pin() })
     }
 
     /// A damaged file may lead anywhere, but never around in a circle: levels only fall.
@@ -125,25 +159,38 @@ impl<const PAGE: usize> Pages<PAGE> {
         Err(self.store.damaged(page, reason).into())
     }
 
-    /// Runs an operation until nothing interrupts it. `make_room` splits the leaf of a key.
+    /// Runs an operation until nothing interrupts it, doing what its interrupts ask for.
     #[inline]
-    pub(crate) fn retry<T>(
+    pub(crate) fn retry<T>(&self, operation: impl FnMut(&mut Attempt) -> Result<T, Interrupt>) -> Result<T> {
+        self.retry_with(Patience::Wait, operation)
+    }
+
+    /// As [`retry`](Self::retry), with a bound on what is waited for.
+    #[inline]
+    pub(crate) fn retry_with<T>(
         &self,
+        patience: Patience,
         mut operation: impl FnMut(&mut Attempt) -> Result<T, Interrupt>,
     ) -> Result<T> {
         let mut attempt = Attempt::default();
         loop {
             match operation(&mut attempt) {
                 Ok(done) => return Ok(done),
-                Err(interrupt) => self.handle(interrupt, &mut attempt)?,
+                Err(interrupt) => self.handle(interrupt, &mut attempt, patience)?,
             }
         }
     }
 
     /// Does what the operation could not do under latches.
     #[cold]
-    fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt) -> Result<()> {
+    fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt, patience: Patience) -> Result<()> {
+        if patience == Patience::InMemory
+            && !matches!(interrupt, Interrupt::Again { .. } | Interrupt::Error(_))
+        {
+            return Err(Error::WouldWait);
+        }
         self.restarts.add(1);
+        self.store.levels.of(interrupt.level()).add_restart();
         attempt.restarts += 1;
         if attempt.restarts >= THRASHING && attempt.restarts.is_power_of_two() {
             self.pool.clean_all()?;
@@ -152,7 +199,7 @@ impl<const PAGE: usize> Pages<PAGE> {
             return Err(Error::PoolExhausted { frames: self.pool.len() });
         }
         match interrupt {
-            Interrupt::Miss(page, _pin) => self.pool.load(&self.store, page),
+            Interrupt::Miss { page, pin: _pin, .. } => self.pool.load(&self.store, page),
             Interrupt::Full { key, value_len, crowded } => self.make_room(&key, value_len, crowded),
             Interrupt::Chain { first, len, pin } => {
                 let (pages, value) = self.read_chain(first, len)?;
@@ -160,7 +207,7 @@ impl<const PAGE: usize> Pages<PAGE> {
                 Ok(())
             }
             Interrupt::NoMap(group) => self.create_map(group),
-            Interrupt::Again => {
+            Interrupt::Again { .. } => {
                 yield_now();
                 Ok(())
             }
@@ -174,7 +221,7 @@ impl<const PAGE: usize> Pages<PAGE> {
         page: PageId,
         reserve: &mut Reserve<'p, PAGE>,
     ) -> Result<WriteGuard<'p, PAGE>, Interrupt> {
-        self.pool.create(&self.store, page, self.log.end(), reserve)?.ok_or(Interrupt::Again)
+        self.pool.create(&self.store, page, self.log.end(), reserve)?.ok_or(Interrupt::Again { level: 0 })
     }
 
     /// An id for a new page.

@@ -10,11 +10,11 @@ use crate::epoch;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::page::{Kind, Location, Meta, NodeBuilder, Page, PageId, Value, limits};
-use crate::pages::Pages;
+use crate::pages::{Pages, Patience};
 use crate::pool::{Pool, Store};
 use crate::remove::remove_if_there;
 use crate::space::{FIRST_PAGES, FreeSpace, ROOT};
-use crate::stats::{Counter, TreeStats};
+use crate::stats::{Counter, PartitionStats, TreeStats, Waits};
 use crate::sync::Arc;
 
 /// One tree in one file, over a pool and a log that it may share with others.
@@ -91,18 +91,19 @@ impl<const PAGE: usize> Partition<PAGE> {
             splits: Counter::new(),
             merges: Counter::new(),
             restarts: Counter::new(),
+            lock_waits: Waits::default(),
         });
         let tree = btree::open(options.engine, options.wait, pages.clone())?;
         Ok(Self { pages, tree })
     }
 
     /// The value of a key, and the LSN that it rests on.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<(Option<Vec<u8>>, Lsn)> {
+    pub(crate) fn get(&self, key: &[u8], patience: Patience) -> Result<(Option<Vec<u8>>, Lsn)> {
         check_key::<PAGE>(key)?;
         let mut found = None;
         let mut chain = None;
         let mut lsn = Lsn::ZERO;
-        self.tree.visit(Seek::Key(key), &mut |leaf| {
+        self.tree.visit(Seek::Key(key), patience, &mut |leaf| {
             lsn = leaf.lsn();
             let value = leaf.search(key).ok().map(|slot| leaf.value(slot));
             (found, chain) = match value {
@@ -113,6 +114,9 @@ impl<const PAGE: usize> Partition<PAGE> {
             };
         })?;
         if let Some((first, len, pin)) = chain {
+            if patience == Patience::InMemory {
+                return Err(Error::WouldWait);
+            }
             let _pin = (!planted!("chain-unpinned")).then_some(pin);
             found = Some(self.pages.read_chain(first, len)?.1);
         }
@@ -120,11 +124,22 @@ impl<const PAGE: usize> Partition<PAGE> {
     }
 
     /// Sets the value of a key, if the condition holds.
-    pub(crate) fn put(&self, key: &[u8], value: &[u8], condition: Condition<'_>) -> Result<Edited> {
+    pub(crate) fn put(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        condition: Condition<'_>,
+        patience: Patience,
+    ) -> Result<Edited> {
         check_key::<PAGE>(key)?;
+        if patience == Patience::InMemory && !limits::is_inline(PAGE, key.len(), value.len()) {
+            check_value(value)?;
+            return Err(Error::WouldWait);
+        }
         let (value, chain) = self.store_value(key, value)?;
         let links = chain.as_ref().map_or(&[][..], NewChain::ids);
-        let edited = self.tree.edit(&Edit { key, action: Action::Put(value), condition, chain: links })?;
+        let edit = Edit { key, action: Action::Put(value), condition, chain: links, patience };
+        let edited = self.tree.edit(&edit)?;
         if let Some(chain) = chain.filter(|_| edited.applied) {
             chain.linked();
         }
@@ -132,9 +147,9 @@ impl<const PAGE: usize> Partition<PAGE> {
     }
 
     /// Removes a key, if the condition holds.
-    pub(crate) fn delete(&self, key: &[u8], condition: Condition<'_>) -> Result<Edited> {
+    pub(crate) fn delete(&self, key: &[u8], condition: Condition<'_>, patience: Patience) -> Result<Edited> {
         check_key::<PAGE>(key)?;
-        self.tree.edit(&Edit { key, action: Action::Delete, condition, chain: &[] })
+        self.tree.edit(&Edit { key, action: Action::Delete, condition, chain: &[], patience })
     }
 
     /// Applies writes that [`check_writes`] has put in order by one log record; `None` removes the key.
@@ -152,7 +167,7 @@ impl<const PAGE: usize> Partition<PAGE> {
                     None => (Action::Delete, None),
                 };
                 let chain = chain.map_or(&[][..], NewChain::ids);
-                Edit { key, action, condition: Condition::Always, chain }
+                Edit { key, action, condition: Condition::Always, chain, patience: Patience::Wait }
             })
             .collect();
         if planted!("batch-in-pieces") {
@@ -179,6 +194,25 @@ impl<const PAGE: usize> Partition<PAGE> {
             splits: self.pages.splits.get(),
             merges: self.pages.merges.get(),
             restarts: self.pages.restarts.get(),
+        }
+    }
+
+    /// What was counted, for the table's partition of that number.
+    pub(crate) fn partition_stats(&self, table: &str, partition: u32) -> PartitionStats {
+        let pages = &*self.pages;
+        let TreeStats { splits, merges, .. } = self.stats();
+        let (lock_waits, lock_wait_ns) = pages.lock_waits.get();
+        let root = pages.pool.peek(&pages.store, ROOT).map_or(0, |root| root.level());
+        PartitionStats {
+            table: table.to_string(),
+            partition,
+            items: pages.count.get(),
+            pages: pages.store.pages::<PAGE>().unwrap_or_default(),
+            splits,
+            merges,
+            lock_waits,
+            lock_wait_ns,
+            levels: pages.store.levels.up_to(root),
         }
     }
 

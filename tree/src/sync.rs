@@ -4,9 +4,11 @@
 //! `shuttle` the same names stand for a model checker's types, so that the models check the very source that runs.
 //! Nothing else in the crate names std::sync's primitives, parking_lot, crossbeam-epoch or rayon.
 //!
-//! `Arc` and `OnceLock` are std's everywhere: they are never what a model is about.
+//! `Arc` and `OnceLock` are std's everywhere: they are never what a model is about. Nor are the plain integers, for
+//! counts that nothing rests on: in a model they are no steps, which would only be more ways to go.
 
 pub(crate) use imp::*;
+pub(crate) use std::sync::atomic::{AtomicU64 as PlainU64, AtomicUsize as PlainUsize};
 pub(crate) use std::sync::{Arc, OnceLock};
 pub(crate) use wal::delay;
 

@@ -13,6 +13,8 @@ use crate::btree::scan::{Cursor, Item, Range};
 use crate::commit::Commit;
 use crate::database::Shared;
 use crate::error::{Error, Result};
+use crate::in_memory::InMemory;
+use crate::pages::Patience;
 use crate::partition::{Partition, check_writes};
 use crate::sync::{Arc, AtomicBool, Ordering as Order};
 
@@ -59,12 +61,32 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// The key's length, a damaged page, a failing disk or log, a closed database or dropped table.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let partition = self.route(key)?;
-        let (value, lsn) = self.unless_dropped(partition.get(key))?;
+        let (value, ticket) = self.fetch(key)?;
         if !planted!("read-not-durable") {
-            partition.pages.wait(lsn)?;
+            ticket.wait()?;
         }
         Ok(value)
+    }
+
+    /// The value of a key as it is now, and a ticket: when it has been waited for, no crash takes back what was
+    /// read. [`get`](Self::get) for who awaits.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn fetch(&self, key: &[u8]) -> Result<(Option<Vec<u8>>, Commit<'_>)> {
+        self.fetch_with(key, Patience::Wait)
+    }
+
+    pub(crate) fn fetch_with(&self, key: &[u8], patience: Patience) -> Result<(Option<Vec<u8>>, Commit<'_>)> {
+        let partition = self.route(key)?;
+        let (value, lsn) = self.unless_dropped(partition.get(key, patience))?;
+        let found = value.is_some();
+        Ok((value, Commit::new(&partition.pages.log, lsn, found)))
+    }
+
+    /// The operations of this table that are done at once, or not at all: for callers that must not wait.
+    pub fn in_memory(&self) -> InMemory<'_, PAGE> {
+        InMemory::new(self)
     }
 
     /// The value of a key as it is now, which a crash may still take back.
@@ -72,7 +94,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn get_eventual(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.unless_dropped(self.route(key)?.get(key))?.0)
+        Ok(self.fetch(key)?.0)
     }
 
     /// Sets the value of a key. The write is visible at once, and durable when the ticket says so.
@@ -88,8 +110,18 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// As for [`put`](Self::put).
     pub fn put_if(&self, key: &[u8], value: &[u8], condition: Condition<'_>) -> Result<Commit<'_>> {
-        let partition = self.admit(key)?;
-        let edited = self.unless_dropped(partition.put(key, value, condition))?;
+        self.put_with(key, value, condition, Patience::Wait)
+    }
+
+    pub(crate) fn put_with(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        condition: Condition<'_>,
+        patience: Patience,
+    ) -> Result<Commit<'_>> {
+        let partition = self.admit(key, patience)?;
+        let edited = self.unless_dropped(partition.put(key, value, condition, patience))?;
         Ok(Commit::new(&partition.pages.log, edited.lsn, edited.applied))
     }
 
@@ -106,8 +138,17 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// As for [`put`](Self::put).
     pub fn delete_if(&self, key: &[u8], condition: Condition<'_>) -> Result<Commit<'_>> {
-        let partition = self.admit(key)?;
-        let edited = self.unless_dropped(partition.delete(key, condition))?;
+        self.delete_with(key, condition, Patience::Wait)
+    }
+
+    pub(crate) fn delete_with(
+        &self,
+        key: &[u8],
+        condition: Condition<'_>,
+        patience: Patience,
+    ) -> Result<Commit<'_>> {
+        let partition = self.admit(key, patience)?;
+        let edited = self.unless_dropped(partition.delete(key, condition, patience))?;
         Ok(Commit::new(&partition.pages.log, edited.lsn, edited.applied))
     }
 
@@ -129,7 +170,7 @@ impl<const PAGE: usize> TableOf<PAGE> {
         let mut commit: Option<Commit<'_>> = None;
         for (index, writes) in by_partition.into_iter().enumerate().filter(|(_, writes)| !writes.is_empty()) {
             let partition = self.partition(index)?;
-            self.shared.admit(&partition.pages.log)?;
+            self.shared.admit(&partition.pages.log, Patience::Wait)?;
             let lsn = self.unless_dropped(partition.apply(&writes))?;
             let next = Commit::new(&partition.pages.log, lsn, true);
             commit = Some(match commit {
@@ -176,14 +217,31 @@ impl<const PAGE: usize> TableOf<PAGE> {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn count(&self) -> Result<u64> {
+        let (items, ticket) = self.fetch_count()?;
+        ticket.wait()?;
+        Ok(items)
+    }
+
+    /// The number of items as it is now, and a ticket: when it has been waited for, no crash takes back what was
+    /// counted. [`count`](Self::count) for who awaits; it never waits itself.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn fetch_count(&self) -> Result<(u64, Commit<'_>)> {
         let mut sum = 0;
+        let mut ticket: Option<Commit<'_>> = None;
         for index in 0..self.state.partitions.len() {
             let partition = self.partition(index)?;
             let (items, lsn) = partition.count();
-            partition.pages.wait(lsn)?;
             sum += items;
+            let next = Commit::new(&partition.pages.log, lsn, true);
+            ticket = Some(match ticket {
+                Some(ticket) => ticket.join(next),
+                None => next,
+            });
         }
-        Ok(sum)
+        // A table has at least one partition.
+        ticket.map(|ticket| (sum, ticket)).ok_or(Error::Closed)
     }
 
     /// The partition of a key. The hash is a part of the format: xxh3 of 64 bits, seed 0.
@@ -200,9 +258,9 @@ impl<const PAGE: usize> TableOf<PAGE> {
 
     /// The partition of a key that is about to be written: waits, before anything is latched, where the log
     /// is ahead of its flushes or needs a checkpoint.
-    fn admit(&self, key: &[u8]) -> Result<&Partition<PAGE>> {
+    fn admit(&self, key: &[u8], patience: Patience) -> Result<&Partition<PAGE>> {
         let partition = self.route(key)?;
-        self.shared.admit(&partition.pages.log)?;
+        self.shared.admit(&partition.pages.log, patience)?;
         Ok(partition)
     }
 

@@ -165,8 +165,12 @@ impl Core {
         }
     }
 
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Acquire)
+    }
+
     pub(crate) fn admit(&self) -> Result<(), Error> {
-        if !self.crowded.load(Ordering::Acquire) {
+        if !self.is_crowded() {
             return Ok(());
         }
         self.wait(self.end.load(Ordering::Acquire), Urgency::AtOnce)

@@ -22,6 +22,7 @@
 //! | `record.rs`, `segment.rs` | the bytes on disk |
 //! | `supply.rs` | making and recycling segments |
 //! | `recovery.rs` | opening after a crash |
+//! | `copy.rs` | reading segments for a copy of the log |
 //! | `storage/` | folders: on disk, in memory, faulty, delayed |
 //! | `sync.rs` | every synchronisation primitive, or a model checker's |
 //! | `delay.rs` | delays where threads interleave, for stress tests |
@@ -34,6 +35,7 @@ pub mod mutant;
 
 mod background;
 mod commit;
+mod copy;
 mod delay;
 mod error;
 mod future;
@@ -52,6 +54,7 @@ mod supply;
 mod sync;
 mod tail;
 
+pub use copy::SegmentReader;
 #[doc(hidden)]
 pub use delay::delay;
 pub use error::Error;

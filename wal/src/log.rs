@@ -157,6 +157,11 @@ impl Log {
         self.core.admit()
     }
 
+    /// Whether [`admit`](Self::admit) would wait.
+    pub fn is_crowded(&self) -> bool {
+        self.core.is_crowded()
+    }
+
     /// Makes everything appended so far durable, and stops the log for good: every later append or wait for
     /// more gets [`Error::Poisoned`] by [`Error::Closed`]. When this returns, nobody writes to the log's files
     /// any more, whoever holds it, so that they may be opened again.

@@ -15,7 +15,7 @@ use super::space_edit::SpaceEdit;
 use crate::change::Change;
 use crate::error::Result;
 use crate::page::{Op, Page, PageId};
-use crate::pages::{Attempt, Interrupt, Pages};
+use crate::pages::{Attempt, Interrupt, Pages, Patience};
 use crate::pool::{ReadGuard, WriteGuard};
 use crate::space::ROOT;
 
@@ -49,7 +49,7 @@ pub(super) fn apply<const PAGE: usize>(pages: &Pages<PAGE>, edits: &[Edit<'_>]) 
         let underfull = leaves.filter(|((leaf, _), before)| became_underfull(leaf, *before));
         Ok((lsn, underfull.map(|((_, range), _)| edits[range.start].key).collect::<Vec<_>>()))
     })?;
-    underfull.into_iter().for_each(|key| pages.merge(key));
+    underfull.into_iter().for_each(|key| pages.merge(key, Patience::Wait));
     Ok(lsn)
 }
 
@@ -66,7 +66,7 @@ fn latch<'p, const PAGE: usize>(
     drop(root);
     let root = pages.write(ROOT)?;
     if root.level() > 0 {
-        return Err(Interrupt::Again);
+        return Err(Interrupt::Again { level: 0 });
     }
     latched.leaves.push((root, 0..edits.len()));
     Ok(latched)

@@ -15,7 +15,7 @@ use wal::{Lsn, planted};
 use super::leaf::edit_leaf;
 use super::{Edit, Edited, Protocol, Seek, Visit, batch};
 use crate::error::Result;
-use crate::pages::{Interrupt, Pages};
+use crate::pages::{Interrupt, Pages, Patience};
 use crate::pool::{ReadGuard, WriteGuard};
 use crate::space::ROOT;
 use crate::sync::Arc;
@@ -58,7 +58,7 @@ impl<const PAGE: usize> CoupledTree<PAGE> {
             return if root.level() == 0 || planted!("root-unchecked") {
                 Ok(root)
             } else {
-                Err(Interrupt::Again)
+                Err(Interrupt::Again { level: 0 })
             };
         }
         while node.level() > 1 {
@@ -75,8 +75,8 @@ impl<const PAGE: usize> CoupledTree<PAGE> {
 }
 
 impl<const PAGE: usize> Protocol<PAGE> for CoupledTree<PAGE> {
-    fn visit(&self, seek: Seek<'_>, visit: Visit<'_, PAGE>) -> Result<()> {
-        self.pages.retry(|_| {
+    fn visit(&self, seek: Seek<'_>, patience: Patience, visit: Visit<'_, PAGE>) -> Result<()> {
+        self.pages.retry_with(patience, |_| {
             visit(&*self.leaf(seek, false)?);
             Ok(())
         })
@@ -90,12 +90,12 @@ impl<const PAGE: usize> Protocol<PAGE> for CoupledTree<PAGE> {
     }
 
     fn edit(&self, edit: &Edit<'_>) -> Result<Edited> {
-        let edited = self.pages.retry(|attempt| {
+        let edited = self.pages.retry_with(edit.patience, |attempt| {
             let mut leaf = self.leaf_exclusive(edit.key)?;
             edit_leaf(&self.pages, &mut leaf, edit, attempt)
         })?;
         if edited.underfull {
-            self.pages.merge(edit.key);
+            self.pages.merge(edit.key, edit.patience);
         }
         Ok(edited)
     }

@@ -34,7 +34,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::options::{Engine, Wait};
 use crate::page::{Page, PageId, Value};
-use crate::pages::Pages;
+use crate::pages::{Pages, Patience};
 use crate::sync::Arc;
 
 /// Which leaf to go to.
@@ -93,6 +93,8 @@ pub(crate) struct Edit<'a> {
     pub(crate) condition: Condition<'a>,
     /// The pages of the new value's chain, to be linked by the write.
     pub(crate) chain: &'a [PageId],
+    /// What the write may wait for.
+    pub(crate) patience: Patience,
 }
 
 /// What a write came to.
@@ -112,7 +114,7 @@ pub(crate) type Visit<'v, const PAGE: usize> = &'v mut dyn FnMut(&Page<PAGE>);
 /// What a tree does, whichever way its nodes are guarded.
 pub(crate) trait Protocol<const PAGE: usize>: fmt::Debug + Send + Sync {
     /// Calls `visit` once, with the leaf that `seek` leads to.
-    fn visit(&self, seek: Seek<'_>, visit: Visit<'_, PAGE>) -> Result<()>;
+    fn visit(&self, seek: Seek<'_>, patience: Patience, visit: Visit<'_, PAGE>) -> Result<()>;
 
     /// As `visit`, and hints the disk about the leaves that follow in the direction of the scan.
     fn visit_ahead(&self, seek: Seek<'_>, visit: Visit<'_, PAGE>) -> Result<()>;
@@ -120,7 +122,7 @@ pub(crate) trait Protocol<const PAGE: usize>: fmt::Debug + Send + Sync {
     /// Writes one key.
     fn edit(&self, edit: &Edit<'_>) -> Result<Edited>;
 
-    /// Writes several keys, in ascending order and without duplicates, by one log record.
+    /// Writes several keys, in ascending order and without duplicates, by one log record. Waits as it must.
     fn apply(&self, edits: &[Edit<'_>]) -> Result<Lsn>;
 }
 

@@ -9,12 +9,12 @@ use wal::{Lsn, planted};
 
 use super::leaf::edit_leaf;
 use super::{Edit, Edited, Protocol, Seek, Visit, batch};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Wait;
 use crate::page::PageId;
-use crate::pages::{Interrupt, Pages};
+use crate::pages::{Interrupt, Pages, Patience};
 use crate::space::ROOT;
-use crate::sync::{Arc, RwLock};
+use crate::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 #[derive(Debug)]
 pub(crate) struct MutexTree<const PAGE: usize> {
@@ -43,17 +43,44 @@ impl<const PAGE: usize> MutexTree<PAGE> {
         Ok(page)
     }
 
-    fn visit_leaf(&self, seek: Seek<'_>, ahead: bool, visit: Visit<'_, PAGE>) -> Result<()> {
-        let _tree = (!planted!("read-unlocked")).then(|| self.lock.read());
-        self.pages.retry(|_| {
+    fn visit_leaf(
+        &self,
+        seek: Seek<'_>,
+        ahead: bool,
+        patience: Patience,
+        visit: Visit<'_, PAGE>,
+    ) -> Result<()> {
+        let _tree = if planted!("read-unlocked") { None } else { Some(self.shared(patience)?) };
+        self.pages.retry_with(patience, |_| {
             visit(&*self.pages.read(self.leaf(seek, ahead)?)?);
             Ok(())
         })
     }
 
+    /// The tree's lock, shared. Its holders wait for the disk, so that who may not wait for that may not for them.
+    fn shared(&self, patience: Patience) -> Result<RwLockReadGuard<'_, ()>> {
+        match patience {
+            Patience::Wait => {
+                Ok(self.lock.try_read().unwrap_or_else(|| self.pages.lock_waits.time(|| self.lock.read())))
+            }
+            Patience::InMemory => self.lock.try_read().ok_or(Error::WouldWait),
+        }
+    }
+
+    /// The tree's lock, exclusive: as [`shared`](Self::shared), for a write that may wait for the log behind it.
+    fn exclusive(&self, patience: Patience) -> Result<RwLockWriteGuard<'_, ()>> {
+        match patience {
+            Patience::Wait => {
+                Ok(self.lock.try_write().unwrap_or_else(|| self.pages.lock_waits.time(|| self.lock.write())))
+            }
+            Patience::InMemory if self.wait == Wait::UnderLock => Err(Error::WouldWait),
+            Patience::InMemory => self.lock.try_write().ok_or(Error::WouldWait),
+        }
+    }
+
     /// Runs a write alone in the tree, and waits for the log where the setting says so.
-    fn alone<T>(&self, write: impl FnOnce() -> Result<(T, Lsn)>) -> Result<T> {
-        let _tree = self.lock.write();
+    fn alone<T>(&self, patience: Patience, write: impl FnOnce() -> Result<(T, Lsn)>) -> Result<T> {
+        let _tree = self.exclusive(patience)?;
         let (written, lsn) = write()?;
         if self.wait == Wait::UnderLock {
             self.pages.wait(lsn)?;
@@ -63,29 +90,29 @@ impl<const PAGE: usize> MutexTree<PAGE> {
 }
 
 impl<const PAGE: usize> Protocol<PAGE> for MutexTree<PAGE> {
-    fn visit(&self, seek: Seek<'_>, visit: Visit<'_, PAGE>) -> Result<()> {
-        self.visit_leaf(seek, false, visit)
+    fn visit(&self, seek: Seek<'_>, patience: Patience, visit: Visit<'_, PAGE>) -> Result<()> {
+        self.visit_leaf(seek, false, patience, visit)
     }
 
     fn visit_ahead(&self, seek: Seek<'_>, visit: Visit<'_, PAGE>) -> Result<()> {
-        self.visit_leaf(seek, true, visit)
+        self.visit_leaf(seek, true, Patience::Wait, visit)
     }
 
     fn edit(&self, edit: &Edit<'_>) -> Result<Edited> {
-        self.alone(|| {
-            let edited = self.pages.retry(|attempt| {
+        self.alone(edit.patience, || {
+            let edited = self.pages.retry_with(edit.patience, |attempt| {
                 let mut leaf = self.pages.write(self.leaf(Seek::Key(edit.key), false)?)?;
                 edit_leaf(&self.pages, &mut leaf, edit, attempt)
             })?;
             if edited.underfull {
-                self.pages.merge(edit.key);
+                self.pages.merge(edit.key, edit.patience);
             }
             Ok((edited, edited.lsn))
         })
     }
 
     fn apply(&self, edits: &[Edit<'_>]) -> Result<Lsn> {
-        self.alone(|| {
+        self.alone(Patience::Wait, || {
             let lsn = batch::apply(&self.pages, edits)?;
             Ok((lsn, lsn))
         })

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::page::{
     Kind, NodeBuilder, Op, Page, image, limits, merged, right_half, split_before, split_inner, split_leaf,
 };
-use crate::pages::{Interrupt, Pages};
+use crate::pages::{Interrupt, Pages, Patience};
 use crate::pool::{Reserve, WriteGuard};
 use crate::space::ROOT;
 
@@ -51,7 +51,8 @@ impl<const PAGE: usize> Pages<PAGE> {
             let mut reserve = self.pool.reserve(1)?;
             let mut parent = self.write(ROOT)?;
             if !is_safe(&parent, &pending) {
-                return self.grow_root(&mut parent, &mut reserve).and(Err(Interrupt::Again));
+                let again = Interrupt::Again { level: parent.level() };
+                return self.grow_root(&mut parent, &mut reserve).and(Err(again));
             }
             while parent.level() > 0 {
                 match self.descend_splitting(&mut parent, &mut pending, &mut reserve)? {
@@ -89,12 +90,12 @@ impl<const PAGE: usize> Pages<PAGE> {
         if !parent.fits_insert(suffix_len, 0) {
             // Only a separator longer than assumed does not fit.
             pending.separator_len = separator.len();
-            return Err(Interrupt::Again);
+            return Err(Interrupt::Again { level: parent.level() });
         }
-        let was_leaf = child.level() == 0;
+        let level = child.level();
         self.split(parent, slot, &mut child, at, &separator, reserve)?;
         // Above the leaves the descent is not over, but it needs a fresh frame for the next split.
-        if was_leaf { Ok(Step::Done) } else { Err(Interrupt::Again) }
+        if level == 0 { Ok(Step::Done) } else { Err(Interrupt::Again { level }) }
     }
 
     /// One record: the child keeps its first `at` slots, a new page gets the others, the parent gets the
@@ -162,9 +163,9 @@ impl<const PAGE: usize> Pages<PAGE> {
 
     /// Merges the leaf of `key`, and what is underfull above it, with a neighbour if both fit one page. Best
     /// effort: if it cannot be done now, the tree is as good as before, and a later delete tries again.
-    pub(crate) fn merge(&self, key: &[u8]) {
+    pub(crate) fn merge(&self, key: &[u8], patience: Patience) {
         // A failure of the log or the disk shows itself to the next one who depends on it.
-        let _ = self.retry(|_| {
+        let _ = self.retry_with(patience, |_| {
             let mut parent = self.write(ROOT)?;
             if parent.level() > 0 && parent.count() == 1 {
                 return self.shrink_root(parent);
@@ -238,8 +239,8 @@ impl<const PAGE: usize> Pages<PAGE> {
     /// One record: the root takes the content of its only child, which is free then. Its own merge begins
     /// again, in a tree that is one level lower.
     fn shrink_root<'p>(&'p self, mut root: WriteGuard<'p, PAGE>) -> Result<(), Interrupt> {
-        let child = root.child(0);
-        let mut child_guard = self.write_child(child, root.level())?;
+        let (child, root_level) = (root.child(0), root.level());
+        let mut child_guard = self.write_child(child, root_level)?;
         let bytes = image_of(&child_guard);
         let mut space = SpaceEdit::latch(self, &[], &[child])?;
         let fill = [Op::Image { bytes: &bytes }];
@@ -250,7 +251,7 @@ impl<const PAGE: usize> Pages<PAGE> {
         let lsn = space.commit(self, 0, changes)?;
         self.space.retire(vec![child], lsn);
         self.merges.add(1);
-        Err(Interrupt::Again)
+        Err(Interrupt::Again { level: root_level })
     }
 
     /// Hints the disk about the leaves that a scan will come to behind the one in `slot`.

@@ -43,7 +43,7 @@ impl LatchedCell {
 
     /// Reads under the shared latch.
     pub fn read(&self) -> u64 {
-        let _held = self.latch.shared(&self.waits);
+        let (_held, _) = self.latch.shared(&self.waits);
         self.value_of_shared()
     }
 
@@ -56,7 +56,7 @@ impl LatchedCell {
 
     /// Adds one under the exclusive latch.
     pub fn increment(&self) {
-        let _held = self.latch.exclusive(&self.waits);
+        let (_held, _) = self.latch.exclusive(&self.waits);
         self.add_to_exclusive();
     }
 

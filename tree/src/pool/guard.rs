@@ -5,12 +5,13 @@
 //! guard for it.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use wal::{Lsn, planted};
 
 use super::{EMPTY, Frame, Pool, Store, tag};
 use crate::latch::{Exclusive, Shared};
-use crate::page::{Page, PageId};
+use crate::page::{Kind, Page, PageId};
 use crate::sync::{Arc, ConstPtr, MutPtr, Ordering};
 
 /// A page under a shared latch.
@@ -36,7 +37,12 @@ impl<'p, const PAGE: usize> ReadGuard<'p, PAGE> {
     /// Waits for the shared latch of the frame with that index.
     #[inline]
     pub(super) fn latch(pool: &'p Pool<PAGE>, index: u32) -> Self {
-        Self::held(pool, index, pool.frames[index as usize].latch.shared(&pool.counters.latch_waits))
+        let (latch, waited) = pool.frames[index as usize].latch.shared(&pool.counters.latch_waits);
+        let guard = Self::held(pool, index, latch);
+        if let Some(waited) = waited {
+            count_wait(guard.owner(), &guard, waited);
+        }
+        guard
     }
 
     /// The shared latch of the frame with that index, if it is to be had at once.
@@ -86,7 +92,12 @@ impl<'p, const PAGE: usize> WriteGuard<'p, PAGE> {
     /// Waits for the exclusive latch of the frame with that index.
     #[inline]
     pub(super) fn latch(pool: &'p Pool<PAGE>, index: u32) -> Self {
-        Self::held(pool, index, pool.frames[index as usize].latch.exclusive(&pool.counters.latch_waits))
+        let (latch, waited) = pool.frames[index as usize].latch.exclusive(&pool.counters.latch_waits);
+        let guard = Self::held(pool, index, latch);
+        if let Some(waited) = waited {
+            count_wait(guard.owner(), &guard, waited);
+        }
+        guard
     }
 
     /// The exclusive latch of the frame with that index, if it is to be had at once.
@@ -161,5 +172,16 @@ impl<'p, const PAGE: usize> WriteGuard<'p, PAGE> {
             self.frame.tag.store(EMPTY, Ordering::Relaxed);
             self.frame.recovery_lsn.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// Counts a wait for a page's latch with the level of its tree. The page is looked at behind the wait: what the frame
+/// held before, if it was another one, nobody can tell any more.
+#[cold]
+fn count_wait<const PAGE: usize>(owner: Option<&Arc<Store>>, page: &Page<PAGE>, waited: Duration) {
+    if let Some(store) = owner
+        && matches!(page.kind(), Kind::Leaf | Kind::Inner)
+    {
+        store.levels.of(page.level()).latch_waits.add(waited);
     }
 }

@@ -34,6 +34,7 @@ use crate::error::Result;
 use crate::latch::Latch;
 use crate::page::{Kind, Page, PageId};
 use crate::stats::{Counter, PoolStats};
+use crate::striped::Striped;
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, UnsafeCell};
 use write_back::WriteBack;
 
@@ -73,6 +74,7 @@ pub(crate) struct Pool<const PAGE: usize> {
 
 #[derive(Debug)]
 struct Counters {
+    hits: Striped,
     misses: Counter,
     evictions: Counter,
     written_pages: Counter,
@@ -105,6 +107,7 @@ impl<const PAGE: usize> Pool<PAGE> {
             hand: AtomicUsize::new(0),
             write_back: WriteBack::new(storage, frames)?,
             counters: Counters {
+                hits: Striped::new(),
                 misses: Counter::new(),
                 evictions: Counter::new(),
                 written_pages: Counter::new(),
@@ -125,6 +128,7 @@ impl<const PAGE: usize> Pool<PAGE> {
         loop {
             let guard = ReadGuard::latch(self, store.frame_of(page)?);
             if guard.frame().holds(store, page) || planted!("tag-unchecked") {
+                self.counters.hits.add(1);
                 return Some(guard);
             }
         }
@@ -136,6 +140,17 @@ impl<const PAGE: usize> Pool<PAGE> {
         loop {
             let guard = WriteGuard::latch(self, store.frame_of(page)?);
             if guard.frame().holds(store, page) {
+                self.counters.hits.add(1);
+                return Some(guard);
+            }
+        }
+    }
+
+    /// As [`Pool::read`], for who only looks on: it is no use of the page, so that the clock takes no notice, and no hit.
+    pub(crate) fn peek<'p>(&'p self, store: &Store, page: PageId) -> Option<ReadGuard<'p, PAGE>> {
+        loop {
+            let guard = ReadGuard::latch(self, store.frame_of(page)?);
+            if guard.frame().is(store, page) {
                 return Some(guard);
             }
         }
@@ -243,6 +258,7 @@ impl<const PAGE: usize> Pool<PAGE> {
     pub(crate) fn stats(&self) -> PoolStats {
         PoolStats {
             frames: self.frames.len() as u64,
+            hits: self.counters.hits.get(),
             misses: self.counters.misses.get(),
             evictions: self.counters.evictions.get(),
             written_pages: self.counters.written_pages.get(),
@@ -266,13 +282,19 @@ impl Frame {
     /// Whether the frame holds that page. Call under the latch. Marks the frame as used.
     #[inline]
     fn holds(&self, store: &Store, page: PageId) -> bool {
-        // Relaxed: the tag changes under the latch that the caller holds.
-        let holds = self.tag.load(Ordering::Relaxed) == tag(store, page);
+        let holds = self.is(store, page);
         // Look before writing: the line stays shared between cores that only read.
         if holds && !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
         holds
+    }
+
+    /// Whether the frame holds that page. Call under the latch.
+    #[inline]
+    fn is(&self, store: &Store, page: PageId) -> bool {
+        // Relaxed: the tag changes under the latch that the caller holds.
+        self.tag.load(Ordering::Relaxed) == tag(store, page)
     }
 
     fn recovery_lsn(&self) -> Option<Lsn> {

@@ -4,6 +4,7 @@ use wal::{File, Log, Lsn};
 
 use crate::error::{Error, Result};
 use crate::page::{Page, PageError, PageId};
+use crate::stats::Levels;
 use crate::sync::{Arc, AtomicBool, AtomicU32, OnceLock, Ordering};
 
 /// Page ids a chunk of the translation. Chunks are made when first written to.
@@ -54,12 +55,22 @@ pub(crate) struct Store {
     translation: Translation,
     /// The file is about to be removed: no page of it comes into memory any more.
     discarded: AtomicBool,
+    /// Where threads waited, by the levels of the tree.
+    pub(crate) levels: Levels,
 }
 
 impl Store {
     pub(crate) fn new(partition: u32, path: String, log_id: u32, file: Arc<dyn File>) -> Self {
-        let (log, translation, discarded) = (OnceLock::new(), Translation::new(), AtomicBool::new(false));
-        Self { partition, path, log_id, log, file, translation, discarded }
+        Self {
+            partition,
+            path,
+            log_id,
+            log: OnceLock::new(),
+            file,
+            translation: Translation::new(),
+            discarded: AtomicBool::new(false),
+            levels: Levels::default(),
+        }
     }
 
     /// The log has been replayed and takes new records.

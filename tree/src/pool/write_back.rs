@@ -128,6 +128,13 @@ impl<const PAGE: usize> Pool<PAGE> {
         self.write_back.0.lock().failed.get_or_insert_with(|| Error::Closed.to_string());
     }
 
+    /// Calls `read` while no page is being written: what it reads of a data file, no write under way has torn. Call
+    /// without latches.
+    pub(crate) fn between_writes<T>(&self, read: impl FnOnce() -> T) -> T {
+        let _nobody_writes = self.write_back.0.lock();
+        read()
+    }
+
     /// Empties every frame of the store, dirty or not: its file is about to be removed.
     pub(crate) fn discard(&self, store: &Arc<Store>) {
         store.discard();
