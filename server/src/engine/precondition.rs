@@ -1,0 +1,131 @@
+//! Conditional requests (RFC 9110, section 13): a client that has read an item changes it only if it is still what
+//! was read.
+
+use axum::http::HeaderMap;
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::ApiError;
+
+/// The entity tag of a value: a hash of its bytes, so that it survives restarts and is the same on every node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Etag(String);
+
+impl Etag {
+    /// The tag of a stored value.
+    pub fn of(value: &[u8]) -> Self {
+        Self(format!("\"{:032x}\"", xxh3_128(value)))
+    }
+
+    /// The tag as it stands in a header, in quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What must hold for a request to take effect.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// `If-None-Match: *`: the key is not there.
+    Absent,
+    /// `If-Match: *`: the key is there.
+    Present,
+    /// `If-Match` with tags: the key is there with a value of one of them.
+    Matches(Vec<Etag>),
+    /// `If-None-Match` with tags: the key is not there, or with another value.
+    Differs(Vec<Etag>),
+}
+
+impl Precondition {
+    /// The precondition that the headers state.
+    ///
+    /// # Errors
+    /// 400: both headers, or one that is no list of tags.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, ApiError> {
+        match (headers.get(IF_MATCH), headers.get(IF_NONE_MATCH)) {
+            (None, None) => Ok(Self::None),
+            (Some(_), Some(_)) => {
+                Err(ApiError::bad_request("If-Match and If-None-Match cannot both be given: send one"))
+            }
+            (Some(tags), None) => Ok(match parse(tags.to_str().unwrap_or_default())? {
+                None => Self::Present,
+                Some(tags) => Self::Matches(tags),
+            }),
+            (None, Some(tags)) => Ok(match parse(tags.to_str().unwrap_or_default())? {
+                None => Self::Absent,
+                Some(tags) => Self::Differs(tags),
+            }),
+        }
+    }
+
+    /// Whether it holds for a key with that value.
+    pub fn holds(&self, current: Option<&[u8]>) -> bool {
+        let is_one_of = |tags: &[Etag]| current.is_some_and(|value| tags.contains(&Etag::of(value)));
+        match self {
+            Self::None => true,
+            Self::Absent => current.is_none(),
+            Self::Present => current.is_some(),
+            Self::Matches(tags) => is_one_of(tags),
+            Self::Differs(tags) => !is_one_of(tags),
+        }
+    }
+}
+
+/// A list of tags; `None` for `*`. A weak tag is compared by its opaque part: equal bytes are equal in either sense.
+fn parse(header: &str) -> Result<Option<Vec<Etag>>, ApiError> {
+    if header.trim() == "*" {
+        return Ok(None);
+    }
+    let tag = |text: &str| {
+        let text = text.trim();
+        let opaque = text.strip_prefix("W/").unwrap_or(text);
+        let inner = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        inner.filter(|inner| !inner.contains('"')).map(|_| Etag(opaque.to_string()))
+    };
+    let tags: Option<Vec<_>> = header.split(',').map(tag).collect();
+    tags.map(Some).ok_or_else(|| {
+        ApiError::bad_request("a precondition is * or a list of entity tags in quotes, as \"0f3c...\"")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn of(name: &'static str, value: &str) -> Precondition {
+        Precondition::from_headers(&headers(&[(name, value)])).unwrap()
+    }
+
+    #[test]
+    fn a_tag_holds_for_its_value_only() {
+        let tag = Etag::of(b"{}");
+        let matches = of("if-match", tag.as_str());
+        assert!(matches.holds(Some(b"{}")) && !matches.holds(Some(b"{\"a\":1}")) && !matches.holds(None));
+        let differs = of("if-none-match", &format!("\"other\", W/{}", tag.as_str()));
+        assert!(!differs.holds(Some(b"{}")) && differs.holds(Some(b"[]")) && differs.holds(None));
+    }
+
+    #[test]
+    fn stars_ask_for_presence_or_absence() {
+        assert!(of("if-match", "*").holds(Some(b"{}")) && !of("if-match", "*").holds(None));
+        assert!(!of("if-none-match", " * ").holds(Some(b"{}")) && of("if-none-match", "*").holds(None));
+        assert!(Precondition::from_headers(&headers(&[])).unwrap().holds(None));
+    }
+
+    #[test]
+    fn what_is_no_tag_is_refused() {
+        for bad in ["", "abc", "\"a", "\"a\"b\"", "\"a\",", "*, \"a\""] {
+            let refused = Precondition::from_headers(&headers(&[("if-match", bad)]));
+            assert_eq!(refused.unwrap_err().status, 400, "{bad}");
+        }
+        let both = headers(&[("if-match", "*"), ("if-none-match", "*")]);
+        assert_eq!(Precondition::from_headers(&both).unwrap_err().status, 400);
+    }
+}

@@ -1,0 +1,308 @@
+//! What a connection is waiting for, and since when.
+//!
+//! The connection's reads, requests and answers leave marks (no clock is read on their way); a timer looks at the
+//! marks now and then, and a connection whose marks have not moved for as long as its state allows is given up.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::config::Config;
+
+/// The marks of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Requests whose headers were complete.
+    requests: AtomicU64,
+    /// Requests that are not answered to the last byte.
+    open: AtomicU32,
+    /// Answers of which a piece was handed out and no more was asked for since: their client does not read.
+    untaken: AtomicU32,
+    /// Pieces handed out, and writes that the socket took.
+    taken: AtomicU64,
+    /// Whether the socket takes no more at the moment.
+    write_blocked: AtomicBool,
+    /// Whether bytes came that belong to no request yet.
+    head_began: AtomicBool,
+    /// HTTP/2 has bytes that belong to no request: they do not begin one.
+    http2: AtomicBool,
+}
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Waiting {
+    /// The rest of a request's headers.
+    Head,
+    /// A request.
+    Request,
+    /// The server itself: the guard bounds that time.
+    Server,
+    /// The client, to take its answer.
+    Client,
+}
+
+impl Progress {
+    fn now(&self) -> (Waiting, u64) {
+        if self.write_blocked.load(Relaxed) || self.untaken.load(Relaxed) > 0 {
+            return (Waiting::Client, self.taken.load(Relaxed));
+        }
+        if self.open.load(Relaxed) > 0 {
+            return (Waiting::Server, 0);
+        }
+        let requests = self.requests.load(Relaxed);
+        let begun = requests == 0 || self.head_began.load(Relaxed);
+        let head = begun && !self.http2.load(Relaxed);
+        (if head { Waiting::Head } else { Waiting::Request }, requests)
+    }
+
+    /// A request's headers are there.
+    pub(super) fn begin(self: &Arc<Self>, http2: bool) -> Open {
+        self.requests.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+        self.head_began.store(false, Relaxed);
+        self.http2.store(http2, Relaxed);
+        Open(self.clone())
+    }
+}
+
+/// How long a connection may wait for what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) head: Duration,
+    pub(super) request: Duration,
+    pub(super) client: Duration,
+}
+
+impl Patience {
+    pub(super) fn of(config: &Config) -> Self {
+        let Config { header_timeout, idle_timeout, write_stall_timeout, .. } = *config;
+        Self { head: header_timeout, request: idle_timeout, client: write_stall_timeout }
+    }
+
+    fn with(&self, waiting: Waiting) -> Duration {
+        match waiting {
+            Waiting::Head => self.head,
+            Waiting::Request => self.request,
+            Waiting::Client => self.client,
+            Waiting::Server => Duration::MAX,
+        }
+    }
+
+    /// How often to look: a wait is at most a quarter, or a second, longer than its limit.
+    pub(super) fn period(&self) -> Duration {
+        let shortest = self.head.min(self.request).min(self.client);
+        (shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(1))
+    }
+}
+
+/// Who looks at the marks of a connection.
+#[derive(Debug)]
+pub(super) struct Watch {
+    progress: Arc<Progress>,
+    patience: Patience,
+    seen: (Waiting, u64),
+    since: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(progress: Arc<Progress>, patience: Patience) -> Self {
+        Self { seen: progress.now(), progress, patience, since: Instant::now() }
+    }
+
+    /// What the connection has been waiting for too long, if it has.
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<Waiting> {
+        let seen = self.progress.now();
+        if seen != self.seen {
+            (self.seen, self.since) = (seen, now);
+        }
+        (now - self.since >= self.patience.with(seen.0)).then_some(seen.0)
+    }
+}
+
+/// A request that is not answered to its end.
+#[derive(Debug)]
+pub(super) struct Open(Arc<Progress>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A stream whose reads and writes leave marks.
+pub(super) struct Watched<S> {
+    stream: S,
+    progress: Arc<Progress>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
+        Self { stream, progress }
+    }
+
+    fn wrote<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        match outcome {
+            Poll::Pending => self.progress.write_blocked.store(true, Relaxed),
+            Poll::Ready(_) => {
+                self.progress.taken.fetch_add(1, Relaxed);
+                self.progress.write_blocked.store(false, Relaxed);
+            }
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before && self.progress.open.load(Relaxed) == 0 {
+            self.progress.head_began.store(true, Relaxed);
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.wrote(outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.wrote(outcome)
+    }
+}
+
+/// The body of an answer that leaves marks as it is taken.
+pub(super) struct Answer {
+    body: Body,
+    open: Open,
+    handed_out: bool,
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, open: Open) -> Self {
+        Self { body, open, handed_out: false }
+    }
+
+    fn set_handed_out(&mut self, handed_out: bool) {
+        let progress = &self.open.0;
+        match (self.handed_out, handed_out) {
+            (false, true) => _ = progress.untaken.fetch_add(1, Relaxed),
+            (true, false) => _ = progress.untaken.fetch_sub(1, Relaxed),
+            _ => {}
+        }
+        self.handed_out = handed_out;
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.set_handed_out(false);
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(_)) = frame {
+            self.open.0.taken.fetch_add(1, Relaxed);
+            self.set_handed_out(true);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.set_handed_out(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> (Arc<Progress>, Watch) {
+        let progress = Arc::new(Progress::default());
+        let seconds = Duration::from_secs;
+        let patience = Patience { head: seconds(1), request: seconds(10), client: seconds(5) };
+        (progress.clone(), Watch::new(progress, patience))
+    }
+
+    #[test]
+    fn a_connection_is_given_up_after_the_time_of_its_state() {
+        let (progress, mut watch) = watch();
+        let start = watch.since;
+        let mut after = |tenths: u32| watch.overdue(start + tenths * Duration::from_millis(100));
+        assert_eq!((after(9), after(10)), (None, Some(Waiting::Head)));
+        let open = progress.begin(false);
+        assert_eq!((after(11), after(9_999)), (None, None), "the server itself has all the time");
+        drop(open);
+        assert_eq!((after(10_000), after(10_099), after(10_100)), (None, None, Some(Waiting::Request)));
+        progress.head_began.store(true, Relaxed);
+        assert_eq!((after(10_101), after(10_111)), (None, Some(Waiting::Head)));
+    }
+
+    #[test]
+    fn bytes_of_http2_begin_no_head() {
+        let (progress, mut watch) = watch();
+        drop(progress.begin(true));
+        progress.head_began.store(true, Relaxed);
+        assert_eq!(watch.overdue(watch.since + Duration::from_secs(2)), None);
+        assert_eq!(watch.overdue(watch.since + Duration::from_secs(12)), Some(Waiting::Request));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_the_clients_fault() {
+        use http_body_util::BodyExt;
+        let (progress, mut watch) = watch();
+        let mut answer = Answer::new(Body::from("piece"), progress.begin(true));
+        answer.frame().await.unwrap().unwrap();
+        let start = Instant::now();
+        assert_eq!(watch.overdue(start), None);
+        assert_eq!(watch.overdue(start + Duration::from_secs(5)), Some(Waiting::Client));
+        drop(answer);
+        assert_eq!(watch.overdue(start + Duration::from_secs(5)), None);
+    }
+}
