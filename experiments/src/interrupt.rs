@@ -11,7 +11,7 @@ const SAME_SIGNAL: Duration = Duration::from_secs(2);
 static REQUESTED: OnceLock<Instant> = OnceLock::new();
 
 /// Installs the handler. A second signal ends the process at once, for the case that a loop hangs.
-pub(crate) fn install() -> Result<()> {
+pub fn install() -> Result<()> {
     ctrlc::set_handler(|| {
         if REQUESTED.get_or_init(Instant::now).elapsed() > SAME_SIGNAL {
             std::process::exit(130);
@@ -21,11 +21,11 @@ pub(crate) fn install() -> Result<()> {
 }
 
 /// Whether a signal came.
-pub(crate) fn requested() -> bool {
+pub fn requested() -> bool {
     REQUESTED.get().is_some()
 }
 
 /// An error once a signal came: for the seams between two pieces of work.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     if requested() { Err(Error::Interrupted) } else { Ok(()) }
 }

@@ -12,12 +12,9 @@ mod command;
 mod compare;
 mod data_folder;
 mod environment;
-mod error;
 mod floors;
 mod growth;
-mod interrupt;
 mod ledger;
-mod mix;
 mod phase;
 mod preset;
 mod progress;
@@ -25,10 +22,10 @@ mod recorder;
 mod replay;
 mod report;
 mod settings;
-mod traffic;
 mod trial;
-mod units;
-mod utc;
+
+// The modules that `trafficgen` shares, under the names that they would have here.
+use experiments::{error, interrupt, latency, machine, mix, result_folder, text_table, traffic, units, utc};
 
 use std::process::ExitCode;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// What a client asks for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub enum Operation {
     /// A put of a new key.
     Insert,
     /// A put of an existing key.
@@ -22,27 +22,27 @@ pub(crate) enum Operation {
 
 /// Proportions of the operations.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Mix {
+pub struct Mix {
     /// Puts of new keys.
-    pub(crate) inserts: u32,
+    pub inserts: u32,
     /// Puts of existing keys.
-    pub(crate) updates: u32,
+    pub updates: u32,
     /// Deletes.
-    pub(crate) deletes: u32,
+    pub deletes: u32,
     /// Strong gets.
-    pub(crate) reads: u32,
+    pub reads: u32,
 }
 
 impl Mix {
     /// The roadmap's rates: 5 inserts, 2 updates, 1 delete and 10 reads a second.
-    pub(crate) const ROADMAP: Mix = Mix { inserts: 5, updates: 2, deletes: 1, reads: 10 };
+    pub const ROADMAP: Mix = Mix { inserts: 5, updates: 2, deletes: 1, reads: 10 };
     /// New keys only.
-    pub(crate) const INSERTS: Mix = Mix { inserts: 1, updates: 0, deletes: 0, reads: 0 };
+    pub const INSERTS: Mix = Mix { inserts: 1, updates: 0, deletes: 0, reads: 0 };
     /// Existing keys only, so that the tree does not grow.
-    pub(crate) const UPDATES: Mix = Mix { inserts: 0, updates: 1, deletes: 0, reads: 0 };
+    pub const UPDATES: Mix = Mix { inserts: 0, updates: 1, deletes: 0, reads: 0 };
 
     /// The roadmap's writes with `percent` of all operations as reads.
-    pub(crate) fn with_reads(percent: u32) -> Mix {
+    pub fn with_reads(percent: u32) -> Mix {
         let writes = 100 - percent.min(100);
         let Mix { inserts, updates, deletes, .. } = Mix::ROADMAP;
         let reads = percent * (inserts + updates + deletes);
@@ -50,7 +50,7 @@ impl Mix {
     }
 
     /// Draws the next operation.
-    pub(crate) fn draw(&self, rng: &mut SmallRng) -> Operation {
+    pub fn draw(&self, rng: &mut SmallRng) -> Operation {
         let ticket = rng.random_range(0..self.inserts + self.updates + self.deletes + self.reads);
         if ticket < self.inserts {
             Operation::Insert
@@ -96,7 +96,7 @@ impl std::fmt::Display for Mix {
 /// How existing keys are chosen.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Distribution {
+pub enum Distribution {
     /// Each key equally often.
     Uniform,
     /// Few keys often: the oldest key most, by a power law (see `--zipf-exponent`).
@@ -107,7 +107,7 @@ pub(crate) enum Distribution {
 
 /// One client's choice among `len` existing keys.
 #[derive(Debug)]
-pub(crate) enum Chooser {
+pub enum Chooser {
     /// See [`Distribution::Uniform`].
     Uniform(u64),
     /// See [`Distribution::Zipf`].
@@ -118,7 +118,7 @@ pub(crate) enum Chooser {
 
 impl Chooser {
     /// A choice among `len` keys; sequential ones begin at `offset`. `None` where there are no keys.
-    pub(crate) fn new(distribution: Distribution, exponent: f64, len: u64, offset: u64) -> Option<Chooser> {
+    pub fn new(distribution: Distribution, exponent: f64, len: u64, offset: u64) -> Option<Chooser> {
         if len == 0 {
             return None;
         }
@@ -129,8 +129,23 @@ impl Chooser {
         })
     }
 
+    /// Goes on among `len` keys, one at least; `exponent` is that of [`Chooser::new`].
+    pub fn resize(&mut self, exponent: f64, len: u64) {
+        let now = len.max(1);
+        match self {
+            Chooser::Uniform(len) => *len = now,
+            Chooser::Zipf(zipf, len) if *len != now => {
+                if let Ok(resized) = Zipf::new(now as f64, exponent) {
+                    (*zipf, *len) = (resized, now);
+                }
+            }
+            Chooser::Zipf(..) => {}
+            Chooser::Sequential(next, len) => (*next, *len) = (*next % now, now),
+        }
+    }
+
     /// The next index, below the length.
-    pub(crate) fn next(&mut self, rng: &mut SmallRng) -> u64 {
+    pub fn next(&mut self, rng: &mut SmallRng) -> u64 {
         match self {
             Chooser::Uniform(len) => rng.random_range(0..*len),
             Chooser::Zipf(zipf, len) => (zipf.sample(rng) as u64).clamp(1, *len) - 1,
@@ -186,6 +201,18 @@ mod tests {
                 assert!((0..2_000).all(|_| chooser.next(&mut rng) < len));
             }
             assert!(Chooser::new(distribution, 0.99, 0, 0).is_none());
+        }
+    }
+
+    #[test]
+    fn a_choice_follows_keys_that_come_and_go() {
+        let mut rng = SmallRng::seed_from_u64(4);
+        for distribution in [Distribution::Uniform, Distribution::Zipf, Distribution::Sequential] {
+            let mut chooser = Chooser::new(distribution, 0.99, 10, 9).unwrap();
+            chooser.resize(0.99, 3);
+            assert!((0..200).all(|_| chooser.next(&mut rng) < 3));
+            chooser.resize(0.99, 200);
+            assert!((0..2_000).any(|_| chooser.next(&mut rng) > 100));
         }
     }
 

@@ -4,10 +4,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::latency;
 use crate::mix::Operation;
-
-const LONGEST: Duration = Duration::from_secs(60);
-const DIGITS: u8 = 3;
 
 /// One writer's counts and latencies (nanoseconds, three significant digits, up to a minute).
 #[derive(Clone, Debug)]
@@ -32,12 +30,6 @@ pub(crate) struct Recorder {
     pub(crate) ended: Instant,
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, DIGITS)
-        .or_else(|_| Histogram::new(DIGITS))
-        .expect("three digits are within what the histogram offers")
-}
-
 impl Recorder {
     /// Nothing yet; time runs from now.
     pub(crate) fn new() -> Recorder {
@@ -48,8 +40,8 @@ impl Recorder {
             deletes: 0,
             reads: 0,
             reads_found: 0,
-            write_latency: histogram(),
-            read_latency: histogram(),
+            write_latency: latency::histogram(),
+            read_latency: latency::histogram(),
             began: now,
             ended: now,
         }

@@ -5,7 +5,7 @@
 
 /// One of the three tables.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Table {
+pub enum Table {
     /// Keys `user-<n>`.
     Users,
     /// Keys `prod-<n>`.
@@ -30,10 +30,10 @@ const STATUSES: [&str; 4] = ["pending", "processing", "shipped", "delivered"];
 
 impl Table {
     /// All of them, in the order in which traffic goes round.
-    pub(crate) const ALL: [Table; 3] = [Table::Users, Table::Products, Table::Orders];
+    pub const ALL: [Table; 3] = [Table::Users, Table::Products, Table::Orders];
 
     /// The table's name.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Table::Users => "users",
             Table::Products => "products",
@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// The number of the first key.
-    pub(crate) fn first_number(self) -> u64 {
+    pub fn first_number(self) -> u64 {
         match self {
             Table::Users | Table::Orders => 1_000,
             Table::Products => 100,
@@ -58,13 +58,13 @@ impl Table {
     }
 
     /// Replaces `key` by the key of the `index`th document.
-    pub(crate) fn write_key(self, index: u64, key: &mut Vec<u8>) {
+    pub fn write_key(self, index: u64, key: &mut Vec<u8>) {
         key.clear();
         Parts(key).text(self.prefix()).number(self.first_number() + index);
     }
 
     /// The index of a key that [`Table::write_key`] made; `None` for any other key.
-    pub(crate) fn index_of(self, key: &[u8]) -> Option<u64> {
+    pub fn index_of(self, key: &[u8]) -> Option<u64> {
         let digits = std::str::from_utf8(key).ok()?.strip_prefix(self.prefix())?;
         if digits.starts_with(['0', '+']) {
             return None;
@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// Replaces `document` by the JSON of the `index`th document at `revision`.
-    pub(crate) fn write_document(self, index: u64, revision: u32, document: &mut Vec<u8>) {
+    pub fn write_document(self, index: u64, revision: u32, document: &mut Vec<u8>) {
         document.clear();
         let number = self.first_number() + index;
         let random = mixed(number ^ (u64::from(revision) << 40) ^ ((self as u64) << 62));

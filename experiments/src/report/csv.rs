@@ -70,7 +70,8 @@ pub(crate) fn text(report: &Report) -> Result<String> {
 }
 
 fn rows(report: &Report) -> impl Iterator<Item = Row<'_>> {
-    let machine = &report.environment;
+    let environment = &report.environment;
+    let machine = &environment.machine;
     let phases = report.runs.iter().flat_map(|run| run.phases.iter().map(move |phase| (run, phase)));
     phases.map(|(run, phase)| Row {
         experiment: report.experiment,
@@ -118,9 +119,9 @@ fn rows(report: &Report) -> impl Iterator<Item = Row<'_>> {
         cores: machine.cores,
         memory_bytes: machine.memory_bytes,
         kernel: &machine.kernel,
-        file_system: &machine.file_system,
-        fdatasync_p50_us: machine.fdatasync_p50_us,
-        fdatasync_p99_us: machine.fdatasync_p99_us,
+        file_system: &environment.file_system,
+        fdatasync_p50_us: environment.fdatasync_p50_us,
+        fdatasync_p99_us: environment.fdatasync_p99_us,
     })
 }
 

@@ -8,7 +8,6 @@ pub(crate) mod table;
 
 use std::path::{Path, PathBuf};
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::breakdown::BreakdownReport;
@@ -16,8 +15,10 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::floors::FloorReport;
 use crate::growth::GrowthReport;
+use crate::latency::percentile_us;
 use crate::preset::Variant;
 use crate::recorder::PhaseOutcome;
+use crate::result_folder;
 use crate::settings::Settings;
 use crate::trial::TrialOutcome;
 use crate::utc;
@@ -176,11 +177,6 @@ fn phase_report(outcomes: &[&PhaseOutcome]) -> PhaseReport {
     }
 }
 
-/// A quantile of a histogram of nanoseconds, in microseconds.
-pub(crate) fn percentile_us(histogram: &Histogram<u64>, quantile: f64) -> f64 {
-    histogram.value_at_quantile(quantile) as f64 / 1_000.0
-}
-
 /// The median; of an even number the mean of the middle two, of none 0.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -236,7 +232,7 @@ impl Report {
 
     /// Writes `result.json`, `result.csv` and `plot.svg` into a fresh folder in `out`, and returns the folder.
     pub(crate) fn write(&self, out: &Path) -> Result<PathBuf> {
-        let folder = fresh_folder(out, &format!("{}-{}", utc::now(), self.experiment))?;
+        let folder = result_folder::fresh(out, &format!("{}-{}", utc::now(), self.experiment))?;
         let write = |name: &str, text: String| {
             let path = folder.join(name);
             std::fs::write(&path, text)
@@ -249,26 +245,10 @@ impl Report {
     }
 }
 
-/// A folder that was not there: two commands may begin in the same second.
-fn fresh_folder(out: &Path, name: &str) -> Result<PathBuf> {
-    let failed = |cause| Error::failed(format!("cannot make a folder in {}", out.display()), cause);
-    std::fs::create_dir_all(out).map_err(failed)?;
-    let mut folder = out.join(name);
-    for number in 2.. {
-        match std::fs::create_dir(&folder) {
-            Ok(()) => break,
-            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-                folder = out.join(format!("{name}-{number}"));
-            }
-            Err(cause) => return Err(failed(cause)),
-        }
-    }
-    Ok(folder)
-}
-
 #[cfg(all(test, not(feature = "loom")))]
 pub(crate) mod tests {
     use super::*;
+    use crate::machine::Machine;
     use crate::preset;
 
     /// A report with two presets at 1 and 64 writers, for the tests of its forms.
@@ -322,14 +302,16 @@ pub(crate) mod tests {
 
     fn environment() -> Environment {
         Environment {
-            time: "20260131T120000Z".to_string(),
-            command: vec!["experiments".to_string()],
-            commit: "0123456789abcdef".to_string(),
-            dirty: true,
-            cpu: "A processor <& its name>".to_string(),
-            cores: 2,
-            memory_bytes: 1 << 34,
-            kernel: "Linux 6.1".to_string(),
+            machine: Machine {
+                time: "20260131T120000Z".to_string(),
+                command: vec!["experiments".to_string()],
+                commit: "0123456789abcdef".to_string(),
+                dirty: true,
+                cpu: "A processor <& its name>".to_string(),
+                cores: 2,
+                memory_bytes: 1 << 34,
+                kernel: "Linux 6.1".to_string(),
+            },
             data_folder: "/data".to_string(),
             file_system: "ext4".to_string(),
             fdatasync_p50_us: 95.0,

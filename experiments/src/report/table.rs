@@ -1,12 +1,10 @@
 //! The result for people: at most 120 columns wide.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::Table;
 
 use super::{PhaseReport, Report, RunReport};
+use crate::text_table::{plain, wrapped};
 use crate::units::{compact, latency, ratio, thousands};
-
-const WIDTH: u16 = 120;
-const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
 
 /// All tables and sentences of a report.
 pub(crate) fn text(report: &Report) -> String {
@@ -26,22 +24,6 @@ pub(crate) fn text(report: &Report) -> String {
     ));
     text += &wrapped(&report.environment.sentence());
     text
-}
-
-/// A sentence on as many lines as it needs.
-fn wrapped(sentence: &str) -> String {
-    let (mut text, mut used) = (String::new(), 0);
-    for word in sentence.split(' ') {
-        let length = word.chars().count();
-        match used {
-            0 => {}
-            used if used + 1 + length > usize::from(WIDTH) => text.push('\n'),
-            _ => text.push(' '),
-        }
-        used = if text.is_empty() || text.ends_with('\n') { length } else { used + 1 + length };
-        text += word;
-    }
-    text + "\n"
 }
 
 /// The phases in the order of their first appearance.
@@ -87,7 +69,7 @@ fn phase_table(report: &Report, phase: &str) -> Table {
         writes: rows.iter().any(|(_, phase)| phase.writes > 0.0),
         reads: rows.iter().any(|(_, phase)| phase.reads > 0.0),
     };
-    let mut table = plain_table(&show.header(), 1);
+    let mut table = plain(&show.header(), 1);
     for (run, phase) in rows {
         table.add_row(show.row(report.short(&run.preset), run, phase));
     }
@@ -137,24 +119,6 @@ impl Columns {
     }
 }
 
-/// A table with its first `left` columns aligned left and its numbers right.
-fn plain_table(header: &[String], left: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(RULE).bottom_border(RULE));
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(WIDTH);
-    table.set_header(header);
-    for column in table.column_iter_mut().skip(left) {
-        column.set_cell_alignment(CellAlignment::Right);
-        column.set_padding((0, 1));
-    }
-    // Where it is too wide, labels break and numbers do not.
-    for column in table.column_iter_mut().skip(1) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    table
-}
-
 /// At the largest number of writers: the last variant over each of the others.
 fn summary(report: &Report) -> String {
     let writers = report.runs.iter().map(|run| run.writers).max().unwrap_or(0);
@@ -179,7 +143,7 @@ fn summary(report: &Report) -> String {
 fn breakdown(report: &Report) -> String {
     let Some(breakdown) = &report.breakdown else { return String::new() };
     let header = ["step", "what it changes", "writers", "writes/s", "factor", "so far"].map(str::to_string);
-    let mut table = plain_table(&header, 2);
+    let mut table = plain(&header, 2);
     for step in &breakdown.steps {
         table.add_row([
             step.step.clone(),
@@ -203,7 +167,7 @@ fn floors(report: &Report) -> String {
     let Some(floors) = &report.floors else { return String::new() };
     let header =
         ["floor", "threads", "floor/s", "compared with", "tree/s", "tree over floor"].map(str::to_string);
-    let mut table = plain_table(&header, 1);
+    let mut table = plain(&header, 1);
     for floor in floors {
         table.add_row([
             floor.what.clone(),
@@ -254,7 +218,7 @@ mod tests {
         let text = text(&report);
         assert!(text.contains("option4+engine="), "a label is not broken into letters:\n{text}");
         let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
-        assert!(longest <= usize::from(WIDTH), "{longest}\n{text}");
+        assert!(longest <= usize::from(crate::text_table::WIDTH), "{longest}\n{text}");
     }
 
     #[test]
