@@ -43,8 +43,8 @@ def ask(prometheus, expression):
 
 
 def answers(prometheus, expression):
-    """The number of series in its answer that are numbers; NaN is what an empty rate divided by itself gives."""
-    return sum(1 for _, value in ask(prometheus, expression) if math.isfinite(value))
+    """The answer's values that are numbers; NaN is what an empty rate divided by itself gives."""
+    return [value for _, value in ask(prometheus, expression) if math.isfinite(value)]
 
 
 def wait_until_scraped(prometheus):
@@ -78,9 +78,10 @@ def main(node, prometheus, dashboard):
         stop.set()
         for client in clients:
             client.join()
-    for title, expression, series in found:
-        print(f"{series:4} series  {title}: {expression}")
-    empty = [title for title, _, series in found if series == 0]
+    print("series  greatest value  expression")
+    for title, expression, values in found:
+        print(f"{len(values):6}  {max(values, default=math.nan):14.6g}  {title}: {expression}")
+    empty = [title for title, _, values in found if not values]
     if empty:
         sys.exit(f"{len(empty)} of {len(found)} expressions have no answer: {', '.join(empty)}")
     print(f"all {len(found)} expressions have answers")

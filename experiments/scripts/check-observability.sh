@@ -7,8 +7,8 @@ usage() {
 Usage: check-observability.sh [--server FILE]
 
 Starts a node with a load of its own and start-observability.sh, waits for scrapes, and asks Prometheus every expression
-of the Grafana dashboard. Prints each with the number of series in its answer. Exit code 1 where one has none, or no
-number in it. Needs prometheus, curl and python3; takes half a minute.
+of the Grafana dashboard. Prints each with the number of series in its answer and the greatest value. Exit code 1 where
+one has no answer, or no number in it. Needs prometheus and python3; takes half a minute.
 
 Options:
   --server FILE  the program to start [default: target/release/hedgehogdb, built where it is missing]
@@ -26,7 +26,7 @@ while (($#)); do
     esac
     shift
 done
-for tool in prometheus curl python3; do
+for tool in prometheus python3; do
     command -v "$tool" >/dev/null || { echo "check-observability.sh: $tool is missing" >&2; exit 2; }
 done
 if [[ ! $server ]]; then
@@ -59,7 +59,8 @@ print(*(s.getsockname()[1] for s in sockets))')
     >"$scratch/node.out" 2>"$scratch/node.err" &
 pids+=($!)
 for _ in {1..300}; do
-    url=$(grep -om1 'http://127.0.0.1:[0-9]*' "$scratch/node.out") && break
+    url=$(sed -n 's/.* serves \([^ ]*\) .*/\1/p' "$scratch/node.out")
+    [[ $url ]] && break
     sleep 0.1
 done
 [[ ${url:-} ]] || { echo "the node does not start:" >&2; cat "$scratch/node.err" >&2; exit 1; }

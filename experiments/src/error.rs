@@ -12,7 +12,7 @@ pub enum Error {
     #[error("{0}")]
     Failed(String),
     /// Ctrl-C or SIGTERM; temporary folders are removed on the way out.
-    #[error("interrupted: no result is written")]
+    #[error("interrupted")]
     Interrupted,
 }
 

@@ -2,13 +2,16 @@
 // follows the pointer or the arrow keys.
 
 import { attribute, freshId, h, s, text } from "./dom.js";
-import { compact } from "./format.js";
+import { compact, duration } from "./format.js";
 import { SPAN_MS } from "./history.js";
 import { linear, logarithmic } from "./scale.js";
 
 const MARGIN = { top: 8, right: 10, bottom: 20, left: 44 };
 const GAP_MS = 3_500;
-const MINUTE_MS = 60_000;
+
+// How far back the axis reaches, and how far apart its marks are, in seconds: a page that has just been
+// opened fills its charts with the little it has seen.
+const REACHES = [[60, 15], [120, 30], [SPAN_MS / 1000, 60]];
 
 /**
  * `title` and `unit` head the chart; `format` writes a value; `lines()` gives what to draw now:
@@ -21,6 +24,7 @@ export class Chart {
   #legend = new Map();
   #paths = new Map();
   #log = false;
+  #reach = REACHES[0];
 
   constructor({ title, unit, format, lines, height = 190, max, controls = [] }) {
     Object.assign(this, { unit, format, lines, height, max });
@@ -64,7 +68,10 @@ export class Chart {
     attribute(this.svg, "viewBox", `0 0 ${width} ${this.height}`);
     this.#lines = this.lines();
     const now = this.#samples.at(-1).time;
-    this.x = (time) => MARGIN.left + (1 - (now - time) / SPAN_MS) * (width - MARGIN.left - MARGIN.right);
+    const seen = (now - this.#samples[0].time) / 1000;
+    this.#reach = REACHES.find(([seconds]) => seen <= seconds) ?? REACHES.at(-1);
+    const span = this.#reach[0] * 1000;
+    this.x = (time) => MARGIN.left + (1 - (now - time) / span) * (width - MARGIN.left - MARGIN.right);
     const scale = this.#scale();
     const inner = this.height - MARGIN.top - MARGIN.bottom;
     this.y = (value) => MARGIN.top + (1 - scale.at(value)) * inner;
@@ -94,14 +101,13 @@ export class Chart {
       s("text", { x: MARGIN.left - 6, y: this.y(tick), dy: "0.32em", "text-anchor": "end" }, compact(tick)),
     ]);
     const last = this.#samples.at(-1).time;
-    const step = width < 360 ? 2 : 1;
-    for (let minute = 0; minute <= SPAN_MS / MINUTE_MS; minute += step) {
-      const x = this.x(last - minute * MINUTE_MS);
-      const label = minute === 0 ? "now" : `−${minute} min`;
-      const anchor = minute === 0 ? "end" : "middle";
+    const [reach, step] = this.#reach;
+    for (let back = 0; back <= reach; back += width < 360 ? 2 * step : step) {
+      const x = this.x(last - back * 1000);
       marks.push([
-        s("line", { class: "minute", x1: x, x2: x, y1: bottom, y2: bottom + 4 }),
-        s("text", { x: minute === 0 ? x + 8 : x, y: this.height - 4, "text-anchor": anchor }, label),
+        s("line", { class: "mark", x1: x, x2: x, y1: bottom, y2: bottom + 4 }),
+        s("text", { x: back === 0 ? x + 8 : x, y: this.height - 4, "text-anchor": back === 0 ? "end" : "middle" },
+          back === 0 ? "now" : `−${duration(back)}`),
       ]);
     }
     this.grid.replaceChildren(...marks.flat());
@@ -194,7 +200,7 @@ export class Chart {
     if (!this.x || this.#samples.length === 0) return;
     const box = this.svg.getBoundingClientRect();
     const share = (event.clientX - box.left - MARGIN.left) / (box.width - MARGIN.left - MARGIN.right);
-    this.#look(this.#samples.at(-1).time - (1 - Math.min(1, Math.max(0, share))) * SPAN_MS);
+    this.#look(this.#samples.at(-1).time - (1 - Math.min(1, Math.max(0, share))) * this.#reach[0] * 1000);
   }
 
   #key(event) {

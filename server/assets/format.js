@@ -6,10 +6,11 @@ const STEPS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 /** A count in full: `1,234,567`. */
 export const count = (value) => WHOLE.format(value);
 
-/** About three digits: `0`, `0.02`, `1.25`, `123`, `1.2k`, `34M`. */
+/** About three digits: `0`, `0.015`, `1.25`, `123`, `1.2k`, `34M`. */
 export function compact(value) {
   const size = Math.abs(value);
-  if (size < 0.005) return "0";
+  if (size < 0.0005) return "0";
+  if (size < 0.1) return trim(value.toFixed(3));
   if (size < 10) return trim(value.toFixed(2));
   if (size < 99.95) return trim(value.toFixed(1));
   if (size < 999.5) return value.toFixed(0);

@@ -96,7 +96,8 @@ class Card {
   update(table) {
     this.table = table;
     const sum = (key) => table.partitions.reduce((total, partition) => total + partition[key], 0);
-    text(this.facts, `${plural(table.items, "item")} in ${plural(sum("pages"), "page")}; `
+    const nodes = table.partitions.flatMap(({ levels }) => levels).reduce((total, level) => total + level.nodes, 0);
+    text(this.facts, `${plural(table.items, "item")} in ${plural(nodes, "node")}; `
       + `${compact(sum("split_rate"))} splits/s, ${compact(sum("merge_rate"))} merges/s, `
       + `${compact(sum("restart_rate"))} restarts/s`);
     this.heat.update(table);

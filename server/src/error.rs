@@ -68,6 +68,8 @@ impl From<tree::Error> for ApiError {
             Error::ValueTooLarge { .. } | Error::BatchTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Closed
             | Error::PoolExhausted { .. }
+            | Error::BackupRunning
+            | Error::BackupGivenUp { .. }
             | Error::Log(wal::Error::Full { .. } | wal::Error::Closed) => {
                 return Self::busy(error.to_string());
             }

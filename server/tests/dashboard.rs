@@ -66,10 +66,12 @@ async fn figures_move_under_load_and_the_console_stays_silent() {
 
     let load = Load::start(&node, 4);
     browser.until("parseFloat(document.querySelector('#tile-rate').textContent) > 0").await;
-    browser.until("document.querySelector('tr[data-operation=put_item] td').textContent !== '0'").await;
+    browser
+        .until("parseFloat(document.querySelector('tr[data-operation=put_item] td')?.textContent) > 0")
+        .await;
     browser.until("document.querySelectorAll('[data-table=users] td[role=gridcell]').length >= 16").await;
-    let lines = "document.querySelector('figure .plot path.series-0').getAttribute('d')";
-    browser.until(&format!("({lines}.match(/L/g) ?? []).length >= 3")).await;
+    let lines = "document.querySelector('figure .plot path.series-0')?.getAttribute('d')";
+    browser.until(&format!("({lines}?.match(/L/g) ?? []).length >= 3")).await;
     let before = browser.value(lines).await;
     browser.until(&format!("{lines} !== {before}")).await;
     drop(load);

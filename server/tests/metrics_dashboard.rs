@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use common::Node;
 use promql_parser::parser::{self, Expr, VectorSelector};
@@ -21,7 +22,7 @@ fn every_expression_names_only_metrics_and_labels_that_a_node_exports() {
     let node = Node::start(&[]);
     node.create_table("users");
     node.put("/api/v1/tables/users/items/a?consistency=strong", "{}");
-    let exported = exported(&node.get("/metrics").text());
+    let exported = exported_by(&node);
     let expressions = expressions();
     assert!(expressions.len() > 20, "{expressions:#?}");
     for text in expressions {
@@ -102,6 +103,19 @@ fn expressions() -> Vec<String> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let targets = panels(&dashboard).iter().filter_map(|panel| panel["targets"].as_array()).flatten();
     targets.map(|target| target["expr"].as_str().unwrap().to_string()).collect()
+}
+
+/// The series of a node, as soon as the trees' shapes, which are looked at once in some seconds, are among them.
+fn exported_by(node: &Node) -> BTreeMap<String, BTreeSet<String>> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let text = node.get("/metrics").text();
+        if text.contains("hedgehog_node_fill_ratio{") {
+            return exported(&text);
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The names of all series, each with the labels that it has.

@@ -91,7 +91,7 @@ fn each_token_opens_what_its_role_says() {
     assert_eq!(ask("GET", "/api/v1/events?access_token=guess", None, &[]).status, 401);
     let (status, said) = node.stop();
     let log = said.join("\n");
-    assert!(status.success() && log.contains("www-authenticate") || log.contains("/api/v1/tables"), "{log}");
+    assert!(status.success() && log.contains("/api/v1/tables"), "{log}");
     assert!(!log.contains("-secret") && !log.contains("access_token") && !log.contains("guess"), "{log}");
 }
 
@@ -102,7 +102,8 @@ fn a_body_that_is_too_large_is_answered_however_much_of_it_comes() {
     for length in [2 << 20, 30 << 20] {
         let mut stream = TcpStream::connect(node.address()).unwrap();
         let head = format!(
-            "PUT /api/v1/tables/users/items/k HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            "PUT /api/v1/tables/users/items/k HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&vec![b' '; length]).unwrap();
@@ -134,7 +135,8 @@ fn sigterm_finishes_the_write_in_flight_and_keeps_it() {
     let node = Node::start_in(&data, &[]);
     node.create_table("users");
     let mut stream = TcpStream::connect(node.address()).unwrap();
-    let head = b"PUT /api/v1/tables/users/items/k?consistency=strong HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{\"a\"";
+    let head = b"PUT /api/v1/tables/users/items/k?consistency=strong HTTP/1.1\r\nhost: a\r\n\
+          content-length: 9\r\n\r\n{\"a\"";
     stream.write_all(head).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     node.signal(Signal::TERM);

@@ -13,6 +13,7 @@ use crate::btree::scan::{Cursor, Range};
 use crate::error::Result;
 use crate::options::{Engine, Options};
 use crate::page::{Page, PageId};
+use crate::pages::Patience;
 use crate::partition::{Partition, check_writes, create_file};
 use crate::pool::{Pool, Store};
 use crate::space::FreeSpace;
@@ -42,7 +43,7 @@ impl<const PAGE: usize> Tree<PAGE> {
     /// # Errors
     /// As for a table.
     pub fn put(&self, key: &[u8], value: &[u8], condition: Condition<'_>) -> Result<bool> {
-        Ok(self.partition.put(key, value, condition)?.applied)
+        Ok(self.partition.put(key, value, condition, Patience::Wait)?.applied)
     }
 
     /// Removes a key; whether the condition held and the key was there. Does not wait for the log.
@@ -50,7 +51,7 @@ impl<const PAGE: usize> Tree<PAGE> {
     /// # Errors
     /// As for a table.
     pub fn delete(&self, key: &[u8], condition: Condition<'_>) -> Result<bool> {
-        Ok(self.partition.delete(key, condition)?.applied)
+        Ok(self.partition.delete(key, condition, Patience::Wait)?.applied)
     }
 
     /// Applies a batch. Does not wait for the log.
@@ -67,7 +68,7 @@ impl<const PAGE: usize> Tree<PAGE> {
     /// # Errors
     /// As for a table.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.partition.get(key)?.0)
+        Ok(self.partition.get(key, Patience::Wait)?.0)
     }
 
     /// All keys, in ascending or in descending order.

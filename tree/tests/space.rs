@@ -4,13 +4,21 @@
 mod common;
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::{Model, Random, TINY, contents, engines, memory, small};
 use tree::{Batch, DatabaseOf, Engine, MAX_KEY, Options, PAGE_BYTES, TableOf};
 use wal::{MemoryStorage, Storage};
 
 type Tiny = DatabaseOf<TINY>;
+
+/// Epochs are the process's: a thread of another test that is pinned keeps freed pages from being used again. So
+/// these tests take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that has failed has said so itself.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Churn {
     storage: Arc<MemoryStorage>,
@@ -58,6 +66,7 @@ fn assert_no_growth(case: &str, rounds: &[u64], factor: u64) {
 
 #[test]
 fn fifty_rounds_of_the_same_working_set_need_the_pages_of_one() {
+    let _alone = alone();
     for engine in engines() {
         let churn = Churn::new(engine);
         let rounds: Vec<_> = (0..50)
@@ -81,6 +90,7 @@ fn fifty_rounds_of_the_same_working_set_need_the_pages_of_one() {
 
 #[test]
 fn a_queue_of_constant_length_needs_constant_space() {
+    let _alone = alone();
     for engine in engines() {
         let churn = Churn::new(engine);
         let mut rounds = Vec::new();
@@ -102,6 +112,7 @@ fn a_queue_of_constant_length_needs_constant_space() {
 
 #[test]
 fn a_queue_that_is_emptied_by_batches_needs_constant_space() {
+    let _alone = alone();
     for engine in engines() {
         let churn = Churn::new(engine);
         let mut rounds = Vec::new();
@@ -129,6 +140,7 @@ fn a_queue_that_is_emptied_by_batches_needs_constant_space() {
 
 #[test]
 fn large_values_replaced_over_and_over_need_constant_space() {
+    let _alone = alone();
     for engine in engines() {
         let churn = Churn::new(engine);
         let mut random = Random(11);
@@ -152,6 +164,7 @@ fn large_values_replaced_over_and_over_need_constant_space() {
 
 #[test]
 fn conditional_writes_of_large_values_that_do_not_apply_leak_nothing() {
+    let _alone = alone();
     for engine in engines() {
         let churn = Churn::new(engine);
         churn.put("key", &[1; 3_000]);
@@ -171,6 +184,7 @@ fn conditional_writes_of_large_values_that_do_not_apply_leak_nothing() {
 
 #[test]
 fn deleting_everything_in_any_order_shrinks_the_tree_to_its_root() {
+    let _alone = alone();
     for engine in engines() {
         for order in ["ascending", "descending", "random", "batches"] {
             let churn = Churn::new(engine);
@@ -208,6 +222,7 @@ fn deleting_everything_in_any_order_shrinks_the_tree_to_its_root() {
 
 #[test]
 fn values_of_every_size_around_every_limit_come_back_byte_for_byte() {
+    let _alone = alone();
     for engine in engines() {
         let database =
             tree::Database::open_on(memory(), Options { pool_bytes: 4 << 20, ..small(engine) }).unwrap();
@@ -237,6 +252,7 @@ fn values_of_every_size_around_every_limit_come_back_byte_for_byte() {
 
 #[test]
 fn scans_with_any_bounds_in_either_direction_give_what_a_btreemap_gives() {
+    let _alone = alone();
     for engine in engines() {
         for partitions in [1, 5] {
             let options = Options { partitions, ..small(engine) };

@@ -33,6 +33,11 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_limits()?;
         self.check_access()?;
+        if self.otlp_endpoint.as_ref().is_some_and(|endpoint| endpoint.contains('@')) {
+            let message =
+                "otlp_endpoint: it must not carry a name or a password, as it is printed and logged";
+            return Err(ConfigError(message.to_string()));
+        }
         if self.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
             let hint = "build it with `cargo build --release -p server --features otlp`";
             return Err(ConfigError(format!("otlp_endpoint: this build cannot send traces; {hint}")));

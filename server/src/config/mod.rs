@@ -10,7 +10,7 @@
 //! | environment | `HEDGEHOG_REQUEST_TIMEOUT=10s` |
 //! | flag | `--request-timeout 10s`, or `-request-timeout 10s` |
 //!
-//! So that the three last ones cannot differ, all of them are texts that go through one table ([`settings`]): the
+//! So that the three last ones cannot differ, all of them are texts that go through one table (`settings.rs`): the
 //! flags, the variables' names, `--help` and the printed configuration are made from it.
 //!
 //! | file | what |

@@ -102,7 +102,8 @@ settings! {
     "Node" {
         node_id ["NAME"] "The node's name" => text;
         bind ["HOST:PORT"] "Where to listen; port 0 takes a free one" => text;
-        advertise ["HOST:PORT"] "Where clients reach the node; where it listens, if not given" => |t| Ok(optional(t));
+        advertise ["HOST:PORT"] "Where clients reach the node; where it listens, if not given"
+            => |t| Ok(optional(t));
         data_dir ["FOLDER"] "Where the database lies; made if missing" => |t| text(t).map(PathBuf::from);
     }
     "Engine (what the preset does not say otherwise)" {
@@ -111,7 +112,8 @@ settings! {
         partitions ["N"] "Partitions of a new table" => count;
         commit ["POLICY"] "How commits are grouped: greedy, window:2ms or immediate:50us" => parsed;
         wait ["WHEN"] "When the mutex engine waits for the log: under-lock or after-release" => parsed;
-        log_scope ["SCOPE"] "One log for the database, or one a partition; fixed when the data folder is made" => parsed;
+        log_scope ["SCOPE"] "One log for the database, or one a partition; fixed when the data folder is made"
+            => parsed;
         page_images "Log whole pages instead of what changed in them" => switch;
         pool ["SIZE"] "Memory of the buffer pool" => parse_size;
         no_sync "Never sync the log: ACKNOWLEDGED WRITES MAY BE LOST" => switch;
@@ -121,27 +123,35 @@ settings! {
     "Limits" {
         max_body ["SIZE"] "The largest body of a request; past it 413" => parse_size;
         max_batch_body ["SIZE"] "The largest body of a batch; past it 413" => parse_size;
-        max_body_memory ["SIZE"] "What the bodies of all requests may take together; past it 503" => parse_size;
-        max_header_bytes ["SIZE"] "The largest request line with headers, at least 8KiB; past it 431" => parse_size;
+        max_body_memory ["SIZE"] "What the bodies of all requests may take together; past it 503"
+            => parse_size;
+        max_header_bytes ["SIZE"] "The largest request line with headers, at least 8KiB; past it 431"
+            => parse_size;
         max_url ["SIZE"] "The longest path with parameters; past it 414" => parse_size;
         max_connections ["N"] "Connections at one time; past it 503" => count;
         max_in_flight ["N"] "Requests at one time; past it 503" => count;
-        request_timeout ["TIME"] "From the headers to the answer; past it 408 (body late) or 503" => parse_period;
+        request_timeout ["TIME"] "From the headers to the answer; past it 408 (body late) or 503"
+            => parse_period;
         header_timeout ["TIME"] "For a request's headers, and for a TLS handshake, to arrive" => parse_period;
         idle_timeout ["TIME"] "How long a connection is kept without a request" => parse_period;
         write_stall_timeout ["TIME"] "How long a client may take nothing of its answer" => parse_period;
-        shutdown_timeout ["TIME"] "How long requests in flight are waited for when the node stops" => parse_period;
+        shutdown_timeout ["TIME"] "How long requests in flight are waited for when the node stops"
+            => parse_period;
     }
     "Access" {
-        tokens ["FILE"] "Bearer tokens and their roles (TOML); none: everybody may do everything" => |t| Ok(optional(t));
-        tls_cert ["FILE"] "Certificate chain (PEM); with --tls-key the node serves https" => |t| Ok(optional(t));
+        tokens ["FILE"] "Bearer tokens and their roles (TOML); none: everybody may do everything"
+            => |t| Ok(optional(t));
+        tls_cert ["FILE"] "Certificate chain (PEM); with --tls-key the node serves https"
+            => |t| Ok(optional(t));
         tls_key ["FILE"] "The certificate's private key (PEM)" => |t| Ok(optional(t));
-        allow_public_without_protection "Serve an address that others can reach without tokens and TLS" => switch;
+        allow_public_without_protection "Serve an address that others can reach without tokens and TLS"
+            => switch;
         cors_origin ["ORIGIN"] "The origin whose pages may call this node; * is any" => text;
     }
     "Logging" {
         log ["FILTER"] "What is logged: error, warn, info, debug, trace, or levels by module" => text;
         log_format ["FORMAT"] "text or json" => log_format;
-        otlp_endpoint ["URL"] "Where traces go by OTLP over HTTP (builds with the feature otlp)" => |t| Ok(optional(t));
+        otlp_endpoint ["URL"] "Where traces go by OTLP over HTTP (builds with the feature otlp)"
+            => |t| Ok(optional(t));
     }
 }

@@ -208,10 +208,10 @@ fn argument(setting: &'static Setting, defaults: &serde_json::Value) -> Arg {
     match setting.value {
         Some(value) => argument.value_name(value),
         None => argument
+            .value_name("true|false")
             .num_args(0..=1)
             .require_equals(true)
-            .default_missing_value("true")
-            .hide_default_value(true),
+            .default_missing_value("true"),
     }
 }
 

@@ -3,6 +3,10 @@ use std::fs;
 use super::settings::SETTINGS;
 use super::*;
 
+/// A command line's arguments, and environment variables with their values.
+type Arguments<'a> = &'a [&'a str];
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 fn loaded(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     load(arguments.iter().map(ToString::to_string), environment)
@@ -43,7 +47,7 @@ fn flags_win_over_environment_over_file_over_preset_over_defaults() {
     let from_file = ["--config", path.as_str()];
     let with_flag = ["--config", path.as_str(), "--partitions", "5"];
     let variable = [("HEDGEHOG_PARTITIONS", "4")];
-    let cases: [(&[&str], &[(&str, &str)], u32); 6] = [
+    let cases: [(Arguments, Environment, u32); 6] = [
         (&[], &[], 8),
         (&["--preset", "baseline"], &[], 1),
         (&from_file, &[], 3),
@@ -121,7 +125,7 @@ fn every_setting_can_be_given_in_each_place_and_is_explained() {
 #[test]
 fn a_bad_value_is_told_with_its_place() {
     let (_folder, path) = file("node.toml", "bind = \"127.0.0.1:0\"\nmax_body = \"1MB\"\n");
-    let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+    let cases: [(Arguments, Environment, &str); 9] = [
         (&["--config", &path], &[], "node.toml, line 2, `max_body`"),
         (&["--pool", "lots"], &[], "--pool"),
         (&[], &[("HEDGEHOG_ENGINE", "olc")], "HEDGEHOG_ENGINE"),
@@ -149,6 +153,7 @@ fn limits_that_contradict_each_other_are_refused() {
         (["--max-body-memory", "1MiB"], "max_body_memory"),
         (["--log-max", "1KiB"], "log_max"),
         (["--tls-cert", "a.pem"], "tls_key"),
+        (["--otlp-endpoint", "http://name:secret@127.0.0.1:4318"], "must not carry"),
     ] {
         let message = refused(&arguments, &[]);
         assert!(message.contains(setting), "{message}");

@@ -58,7 +58,7 @@ fn node(text: &mut Text<'_>, engine: &Engine) -> fmt::Result {
     let connections = gauges.connections.load(Ordering::Relaxed);
     text.gauge("hedgehog_http_connections", "Open connections.", connections)?;
     let body_bytes = gauges.body_bytes.load(Ordering::Relaxed);
-    text.gauge("hedgehog_http_body_bytes", "Bodies held for requests that are not answered yet.", body_bytes)?;
+    text.gauge("hedgehog_http_body_bytes", "Bodies of requests not yet answered.", body_bytes)?;
     let shed = gauges.shed.load(Ordering::Relaxed);
     text.counter("hedgehog_http_shed", "Requests and connections refused because of the load.", shed)
 }

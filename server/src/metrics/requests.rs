@@ -44,9 +44,11 @@ pub(super) struct Kind {
 /// All series. Read-mostly: a request takes the lock shared, unless its labels are new.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// By table. The kinds of one table are few, and found by looking at them one by one.
-    tables: RwLock<HashMap<Box<str>, Vec<(Kind, Series)>>>,
+    tables: RwLock<Tables>,
 }
+
+/// Series by table. The kinds of one table are few, and found by looking at them one by one.
+type Tables = HashMap<Box<str>, Vec<(Kind, Series)>>;
 
 /// The durations of the requests with the same labels.
 #[derive(Debug, Default)]
@@ -95,11 +97,7 @@ impl Requests {
     }
 }
 
-fn find<'a>(
-    tables: &'a HashMap<Box<str>, Vec<(Kind, Series)>>,
-    kind: Kind,
-    table: &str,
-) -> Option<&'a Series> {
+fn find<'a>(tables: &'a Tables, kind: Kind, table: &str) -> Option<&'a Series> {
     tables.get(table)?.iter().find(|(known, _)| *known == kind).map(|(_, series)| series)
 }
 

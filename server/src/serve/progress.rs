@@ -16,6 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Config;
 
+/// A client that takes fewer bytes than this of its answer while it is waited for takes none: answers to the pings of
+/// HTTP/2 are no progress.
+const LEAST_BYTES: u64 = 1 << 10;
+
 /// The marks of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -25,8 +29,8 @@ pub(super) struct Progress {
     open: AtomicU32,
     /// Answers of which a piece was handed out and no more was asked for since: their client does not read.
     untaken: AtomicU32,
-    /// Pieces handed out, and writes that the socket took.
-    taken: AtomicU64,
+    /// Bytes that the socket took.
+    written: AtomicU64,
     /// Whether the socket takes no more at the moment.
     write_blocked: AtomicBool,
     /// Whether bytes came that belong to no request yet.
@@ -51,7 +55,7 @@ pub(super) enum Waiting {
 impl Progress {
     fn now(&self) -> (Waiting, u64) {
         if self.write_blocked.load(Relaxed) || self.untaken.load(Relaxed) > 0 {
-            return (Waiting::Client, self.taken.load(Relaxed));
+            return (Waiting::Client, self.written.load(Relaxed) / LEAST_BYTES);
         }
         if self.open.load(Relaxed) > 0 {
             return (Waiting::Server, 0);
@@ -147,14 +151,15 @@ impl<S> Watched<S> {
         Self { stream, progress }
     }
 
-    fn wrote<T>(&self, outcome: Poll<T>) -> Poll<T> {
-        match outcome {
-            Poll::Pending => self.progress.write_blocked.store(true, Relaxed),
-            Poll::Ready(_) => {
-                self.progress.taken.fetch_add(1, Relaxed);
-                self.progress.write_blocked.store(false, Relaxed);
-            }
+    fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = outcome {
+            self.progress.written.fetch_add(bytes as u64, Relaxed);
         }
+        self.flushed(outcome)
+    }
+
+    fn flushed<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        self.progress.write_blocked.store(outcome.is_pending(), Relaxed);
         outcome
     }
 }
@@ -195,12 +200,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.wrote(outcome)
+        self.flushed(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.wrote(outcome)
+        self.flushed(outcome)
     }
 }
 
@@ -238,7 +243,6 @@ impl HttpBody for Answer {
         self.set_handed_out(false);
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(_)) = frame {
-            self.open.0.taken.fetch_add(1, Relaxed);
             self.set_handed_out(true);
         }
         frame

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "a module that each test includes and uses a part of")]
 
 pub mod files;
+pub mod slow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

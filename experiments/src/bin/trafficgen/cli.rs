@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
@@ -217,9 +217,10 @@ pub(crate) struct OutputFlags {
     /// Print one JSON object instead of the tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Folder of the results, JSON and CSV: each run makes a folder of its own in it
-    #[arg(long, default_value = "results", value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
+    /// Folder of the results, JSON and CSV: each run makes a folder of its own in it [default: experiments/results in
+    /// the repository's root, results elsewhere]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What an acknowledgement promises.
@@ -233,7 +234,7 @@ pub(crate) enum Consistency {
 }
 
 impl Cli {
-    /// Parses the process's arguments, with one dash or two.
+    /// Parses arguments, with one dash or two.
     ///
     /// # Errors
     ///
@@ -263,6 +264,15 @@ impl Cli {
             () if self.mode.write_stress => Some(self.write_stress.write_stress_consistency),
             () => self.nodes.consistency,
         }
+    }
+}
+
+impl OutputFlags {
+    /// The folder of the results.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let here =
+            if Path::new("experiments/Cargo.toml").exists() { "experiments/results" } else { "results" };
+        self.out.clone().unwrap_or_else(|| PathBuf::from(here))
     }
 }
 

@@ -83,31 +83,35 @@ impl Ledger {
 pub(crate) type State = Option<(u32, usize)>;
 
 /// What a key may hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allowed {
-    /// The last acknowledged state; `None` where no write was acknowledged.
-    pub(crate) acknowledged: Option<State>,
+    /// The last acknowledged state.
+    pub(crate) acknowledged: State,
     /// States that may have come after it.
     pub(crate) possible: Vec<State>,
 }
 
 impl Allowed {
-    /// All states, the acknowledged one first. A key without an acknowledged write may also be missing.
+    /// All states, the acknowledged one first.
     pub(crate) fn states(&self) -> impl Iterator<Item = State> {
-        std::iter::once(self.acknowledged.unwrap_or(None)).chain(self.possible.iter().copied())
+        std::iter::once(self.acknowledged).chain(self.possible.iter().copied())
     }
 }
 
-/// Reads a ledger: what each key in it may hold. A last line without its end is the trace of a generator that was
-/// killed, and is left out.
+/// A table and an index in it.
+pub(crate) type Key = (u8, u64);
+
+/// Reads a ledger: what each key may hold of which a write was acknowledged; about others nothing was promised. A last
+/// line without its end is the trace of a generator that was killed, and is left out.
 ///
 /// # Errors
 ///
 /// Where the file cannot be read, or a line is not of the form above.
-pub(crate) fn read(path: &Path) -> Result<HashMap<(u8, u64), Allowed>> {
+pub(crate) fn read(path: &Path) -> Result<HashMap<Key, Allowed>> {
     let failed = |cause| Error::failed(format!("cannot read the ledger {}", path.display()), cause);
     let mut reader = BufReader::new(File::open(path).map_err(failed)?);
-    let (mut keys, mut line, mut value_bytes) = (HashMap::new(), String::new(), 0);
+    let mut keys: HashMap<Key, Allowed> = HashMap::new();
+    let (mut line, mut value_bytes) = (String::new(), 0);
     for number in 1.. {
         line.clear();
         reader.read_line(&mut line).map_err(failed)?;
@@ -117,10 +121,9 @@ pub(crate) fn read(path: &Path) -> Result<HashMap<(u8, u64), Allowed>> {
             continue;
         }
         let (key, state, certain) = entry(text, value_bytes).ok_or_else(|| malformed(path, number, text))?;
-        let allowed: &mut Allowed = keys.entry(key).or_default();
         if certain {
-            *allowed = Allowed { acknowledged: Some(state), possible: Vec::new() };
-        } else {
+            keys.insert(key, Allowed { acknowledged: state, possible: Vec::new() });
+        } else if let Some(allowed) = keys.get_mut(&key) {
             allowed.possible.push(state);
         }
     }
@@ -137,7 +140,7 @@ fn malformed(path: &Path, number: usize, text: &str) -> Error {
 }
 
 /// The key, its state after the write, and whether the write was acknowledged.
-fn entry(text: &str, value_bytes: usize) -> Option<((u8, u64), State, bool)> {
+fn entry(text: &str, value_bytes: usize) -> Option<(Key, State, bool)> {
     let mut words = text.split(' ');
     let what = words.next()?;
     let name = words.next()?;
@@ -178,10 +181,10 @@ mod tests {
         let keys = read(&path).unwrap();
         let states = |index| keys[&(0, index)].states().collect::<Vec<_>>();
         assert_eq!(states(0), [Some((9, 0)), None]);
-        assert_eq!(states(1), [None, Some((0, 0))]);
+        assert!(!keys.contains_key(&(0, 1)), "nothing was promised");
         assert_eq!(states(3), [None]);
         assert_eq!(states(4), [Some((0, 500))]);
-        assert_eq!(keys.len(), 4);
+        assert_eq!(keys.len(), 3);
     }
 
     #[test]

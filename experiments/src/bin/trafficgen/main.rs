@@ -73,7 +73,7 @@ fn run(cli: &Cli) -> Result<()> {
 /// Prints and writes the result; what went wrong in it is the error.
 fn conclude(cli: &Cli, run: &Run) -> Result<()> {
     let results = &run.results;
-    let folder = report::write(results, &cli.output.out)?;
+    let folder = report::write(results, &cli.output.folder())?;
     if cli.output.json {
         print(&report::json(results)?)?;
     } else {

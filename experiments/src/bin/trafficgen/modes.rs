@@ -92,7 +92,7 @@ async fn nodes(cli: &Cli) -> Result<Nodes> {
 pub(crate) async fn verify(cli: &Cli, path: &std::path::Path) -> Result<Verification> {
     let keys = ledger::read(path)?;
     let nodes = nodes(cli).await?;
-    let readers = cli.nodes.connections.min(READERS).max(1);
+    let readers = cli.nodes.connections.clamp(1, READERS);
     verify::verify(nodes, keys, readers, cli.nodes.timeout).await
 }
 
@@ -206,7 +206,6 @@ async fn search(cli: &Cli, generator: &Rc<Generator>, mut results: Results) -> R
         let mut step = Step::new(number, Some(rate), &outcome);
         if outcome.end != End::Time {
             step.reason = Some(outcome.end.words(outcome.recorder.first_fault.as_deref()));
-            step.passed = Some(false);
             results.stopped = outcome.end.words(outcome.recorder.first_fault.as_deref());
             results.steps.push(step);
             break outcome.end;

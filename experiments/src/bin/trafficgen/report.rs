@@ -196,7 +196,8 @@ fn step_table(steps: &[Step]) -> Table {
             vec![step.step.to_string(), thousands(step.offered_per_s), thousands(step.achieved_per_s)];
         row.extend(cells(&step.total));
         row.push(format!("{:.1}", step.cpu_us_per_request));
-        row.push(if step.passed == Some(false) { "failed" } else { "passed" }.to_string());
+        let verdict = step.passed.map_or("cut short", |passed| if passed { "passed" } else { "failed" });
+        row.push(verdict.to_string());
         table.add_row(row);
     }
     table

@@ -52,7 +52,7 @@ pub(crate) struct Step {
     pub(crate) offered_per_s: f64,
     /// Requests a second that were done.
     pub(crate) achieved_per_s: f64,
-    /// Whether the step kept the rule; `None` where there is none.
+    /// Whether the step kept the rule; `None` where there is none, or the step was cut short.
     pub(crate) passed: Option<bool>,
     /// Why it did not.
     pub(crate) reason: Option<String>,

@@ -1,4 +1,4 @@
-//! Holds a ledger against the nodes: every key is read, strongly, and must be as it was acknowledged.
+//! Holds a ledger against the nodes: every key is read, strongly, and must be as it was acknowledged last.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 use crate::document;
 use crate::generator::key_text;
-use crate::ledger::Allowed;
+use crate::ledger::{Allowed, Key, State};
 use crate::setup::Nodes;
 
 const EXAMPLES: usize = 5;
@@ -69,7 +69,7 @@ enum Verdict {
 struct Shared {
     nodes: Nodes,
     patience: Duration,
-    keys: RefCell<std::vec::IntoIter<((u8, u64), Allowed)>>,
+    keys: RefCell<std::vec::IntoIter<(Key, Allowed)>>,
     turn: Cell<usize>,
     found: RefCell<Verification>,
 }
@@ -81,7 +81,7 @@ struct Shared {
 /// Where a node does not answer within `patience`, or answers with neither 200 nor 404.
 pub(crate) async fn verify(
     nodes: Nodes,
-    ledger: HashMap<(u8, u64), Allowed>,
+    ledger: HashMap<Key, Allowed>,
     connections: usize,
     patience: Duration,
 ) -> Result<Verification> {
@@ -148,7 +148,7 @@ fn judge(table: Table, index: u64, allowed: &Allowed, body: Option<&[u8]>) -> Re
     }
     let found = body.map(serde_json::from_slice::<Found>).transpose().map_err(|cause| cause.to_string())?;
     let mut expected = Vec::new();
-    let mut matches = |state: crate::ledger::State| match (&found, state) {
+    let mut matches = |state: State| match (&found, state) {
         (None, None) => true,
         (Some(found), Some((revision, bytes))) => {
             document::write(table, index, revision, bytes, &mut expected);
@@ -161,7 +161,7 @@ fn judge(table: Table, index: u64, allowed: &Allowed, body: Option<&[u8]>) -> Re
     }
     Ok(match (found, allowed.acknowledged) {
         (None, _) => Verdict::Missing,
-        (Some(_), Some(None)) if allowed.possible.is_empty() => Verdict::Returned,
+        (Some(_), None) if allowed.possible.is_empty() => Verdict::Returned,
         _ => Verdict::Wrong,
     })
 }
@@ -176,31 +176,34 @@ mod tests {
         [&br#"{"key":"user-1004","item":"#[..], &document, b"}"].concat()
     }
 
-    fn judged(acknowledged: Option<crate::ledger::State>, possible: &[u32], body: Option<&[u8]>) -> Verdict {
+    fn judged(acknowledged: State, possible: &[u32], body: Option<&[u8]>) -> Verdict {
         let possible = possible.iter().map(|revision| Some((*revision, 0))).collect();
         judge(Table::Users, 4, &Allowed { acknowledged, possible }, body).unwrap()
     }
 
     #[test]
     fn lost_puts_lost_updates_and_returned_deletes_are_told_apart() {
-        let put = Some(Some((1, 0)));
+        let put = Some((1, 0));
         assert_eq!(judged(put, &[], Some(&body(1))), Verdict::Right);
         assert_eq!(judged(put, &[], None), Verdict::Missing);
         assert_eq!(judged(put, &[], Some(&body(0))), Verdict::Wrong);
-        assert_eq!(judged(Some(None), &[], None), Verdict::Right);
-        assert_eq!(judged(Some(None), &[], Some(&body(1))), Verdict::Returned);
+        assert_eq!(judged(None, &[], None), Verdict::Right);
+        assert_eq!(judged(None, &[], Some(&body(1))), Verdict::Returned);
     }
 
     #[test]
     fn what_may_have_happened_may_be_there_or_not() {
         assert_eq!(judged(None, &[2], None), Verdict::Right);
         assert_eq!(judged(None, &[2], Some(&body(2))), Verdict::Right);
-        assert_eq!(judged(Some(Some((1, 0))), &[2], Some(&body(2))), Verdict::Right);
-        assert_eq!(judged(Some(Some((1, 0))), &[2], None), Verdict::Missing);
+        assert_eq!(judged(Some((1, 0)), &[2], Some(&body(2))), Verdict::Right);
+        assert_eq!(judged(Some((1, 0)), &[2], None), Verdict::Missing);
     }
 
     #[test]
     fn an_answer_that_is_no_item_is_an_error() {
-        assert!(judge(Table::Users, 4, &Allowed::default(), Some(b"<html>")).is_err());
+        assert!(
+            judge(Table::Users, 4, &Allowed { acknowledged: None, possible: Vec::new() }, Some(b"<html>"))
+                .is_err()
+        );
     }
 }

@@ -134,7 +134,7 @@ fn show(session: &Session, outcomes: &[Outcome]) -> Result<()> {
     if session.output.json {
         return session.output.document(&Results { results: outcomes });
     }
-    let mut grid = session.output.grid(&["key", "status", "item"], 3);
+    let mut grid = session.output.folding_grid(&["key", "status", "item"]);
     for Outcome { key, status, item, error } in outcomes {
         let item = item.as_ref().map(|item| item.get()).or(error.as_deref()).unwrap_or("");
         grid.add_row([printable(key), status.to_string(), printable(item)]);

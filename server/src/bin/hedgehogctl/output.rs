@@ -12,6 +12,9 @@ const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
 /// Blanks behind a cell; the line between columns, which is blank, adds one.
 pub(crate) const PADDING: u16 = 1;
 
+/// Columns below which breaking cells makes them harder to read than letting the terminal do it.
+const NARROWEST: u16 = 40;
+
 /// How a command answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -70,20 +73,26 @@ impl Output {
         self.line(table.trim_fmt())
     }
 
-    /// An empty table whose first `left` columns are text and the others numbers. It breaks long cells only on a
-    /// terminal: a file or a pipe gets every row on one line.
+    /// An empty table whose first `left` columns are text and the others numbers; every row is one line.
     pub(crate) fn grid(&self, header: &[&str], left: usize) -> Table {
         let mut table = Table::new();
         table.load_style(TableStyle::new().header_separator(RULE));
-        if self.terminal {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-        }
         table.set_header(header);
         for column in table.column_iter_mut() {
             column.set_padding((0, PADDING));
         }
         for column in table.column_iter_mut().skip(left) {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
+    /// As [`Output::grid`], for text of any length: on a terminal, long cells are broken into lines.
+    pub(crate) fn folding_grid(&self, header: &[&str]) -> Table {
+        let mut table = self.grid(header, header.len());
+        // Some terminals do not know how wide they are, and say 0.
+        if self.terminal && table.width().is_some_and(|width| width >= NARROWEST) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
         }
         table
     }

@@ -126,7 +126,7 @@ impl Rows {
         if self.waiting.is_empty() && self.headed {
             return Ok(());
         }
-        let mut grid = self.output.grid(&["key", "item"], 2);
+        let mut grid = self.output.folding_grid(&["key", "item"]);
         grid.add_rows(self.waiting.drain(..));
         self.widest_key = self.widest_key.max(grid.column_max_content_widths()[0].saturating_add(PADDING));
         if let Some(column) = grid.column_mut(0) {
