@@ -10,6 +10,29 @@ use tree::{BackupSink, FolderSink};
 /// The bytes that are handed on at once.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// How the names of folders begin that hold a copy to be verified, inside of the data folder.
+pub const CHECK_PREFIX: &str = "check-";
+/// How the names of folders begin that hold a backup to be restored, inside of the data folder.
+pub const RESTORE_PREFIX: &str = "restore-";
+
+/// Removes what a check or a restore has left in a data folder when the node was killed. Nobody else may use the
+/// folder.
+///
+/// # Errors
+/// The folder's own.
+pub fn remove_leftovers(data_dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(data_dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours =
+            [CHECK_PREFIX, RESTORE_PREFIX].iter().any(|prefix| name.to_string_lossy().starts_with(prefix));
+        if is_ours && entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a backup's files into a tar archive.
 pub struct TarSink<W: Write> {
     archive: tar::Builder<W>,
@@ -50,6 +73,7 @@ pub fn unpack(from: impl Read, folder: &Path) -> io::Result<()> {
     let mut tail = Tail { from, last: [1; 1024], at: 0 };
     let mut archive = tar::Archive::new(&mut tail);
     let mut files = 0;
+    // Raw: records for long names are read into memory, however long they are, and a backup has none.
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.display().to_string();
@@ -147,6 +171,21 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             assert!(unpack(&whole[..length], folder.path()).is_err(), "{length} of {}", whole.len());
         }
+    }
+
+    #[test]
+    fn leftovers_go_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["check-a1", "restore-b2", "checks"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("file"), "x").unwrap();
+        }
+        std::fs::write(folder.path().join("restore-p0.db"), "a table may be called that").unwrap();
+        remove_leftovers(folder.path()).unwrap();
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["checks", "restore-p0.db"]);
     }
 
     #[test]

@@ -86,9 +86,11 @@ mod tests {
     #[test]
     fn what_passes_says_when_to_come_back() {
         let full = tree::Error::Log(wal::Error::Full { bytes: 2, limit: 1 });
-        let response = ApiError::from(full).into_response();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        for passing in [full, tree::Error::BackupRunning] {
+            let response = ApiError::from(passing).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "1");
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ fn what_is_unknown_or_the_wrong_method_says_so() {
     assert!(node.get("/api/v2/tables").error(404).contains("openapi"));
     node.delete("/api/v1/tables").error(405);
     node.post("/api/v1/health", "").error(405);
+    node.post("/", "").error(405);
     node.get("/api/v1/tables/none/count").error(404);
     node.get("/api/v1/tables/..%2f..%2fetc/count").error(404);
 }

@@ -148,9 +148,16 @@ impl Catalog {
         if catalog.is_in_range() { Ok(catalog) } else { Err(damaged()) }
     }
 
-    /// Whether the numbers are such as this program writes: what is computed from them rests on that.
+    /// Whether numbers and names are such as this program writes: what is computed from them rests on that, and the
+    /// catalog of a backup that someone else has made must not name files outside its folder.
     fn is_in_range(&self) -> bool {
-        self.log_segment_bytes <= 1 << 30
+        let is_plain = |name: &String| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        let dropping = self.dropping.iter().map(|file| &file.name);
+        let files = self.partitions().map(|entry| &entry.name).chain(dropping).chain(self.redo.keys());
+        files.chain(self.tables.keys()).all(is_plain)
+            && self.log_segment_bytes <= 1 << 30
             && self.next_partition < 1 << 31
             && self.partitions().all(|entry| entry.id < self.next_partition)
             && self.tables.values().all(|table| !table.partitions.is_empty())

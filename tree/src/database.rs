@@ -355,8 +355,9 @@ impl<const PAGE: usize> Shared<PAGE> {
     #[inline]
     pub(crate) fn admit(&self, log: &Arc<Log>, patience: Patience) -> Result<()> {
         let is_full = log.bytes() >= self.checkpoint_at(log);
-        if patience == Patience::InMemory && (is_full || log.is_crowded()) {
-            return Err(Error::WouldWait);
+        if patience == Patience::InMemory {
+            // Not asked of the log a second time: it may have become crowded since, and would be waited for.
+            return if is_full || log.is_crowded() { Err(Error::WouldWait) } else { Ok(()) };
         }
         log.admit()?;
         if is_full { self.checkpoint_if_full(log) } else { Ok(()) }
@@ -482,7 +483,9 @@ impl<const PAGE: usize> Shared<PAGE> {
             }
         }
         changed?;
-        if let Some(state) = self.tables.write().remove(name) {
+        // A statement of its own, so that the lock, which every request takes, is not held while pages are discarded.
+        let removed = self.tables.write().remove(name);
+        if let Some(state) = removed {
             // Release: whoever sees the flag sees that the table is gone.
             state.dropped.store(true, Ordering::Release);
             state.partitions.iter().flatten().for_each(|partition| self.pool.discard(&partition.pages.store));

@@ -4,7 +4,7 @@
 //! to wait comes back as an [`Interrupt`], the protocol's latches fall as it is passed up, and
 //! [`Pages::retry`] does the waiting and begins again. So no latch is held across a wait, by construction.
 
-use wal::{Log, Lsn};
+use wal::{Log, Lsn, planted};
 
 use crate::count::Count;
 use crate::epoch::{self, Pin};
@@ -41,6 +41,16 @@ pub(crate) enum Interrupt {
 }
 
 impl Interrupt {
+    /// Whether what it asks for takes the disk, the log or a split.
+    fn waits(&self) -> bool {
+        match self {
+            Interrupt::Miss { .. } => !planted!("in-memory-waits"),
+            Interrupt::Full { .. } => !planted!("in-memory-splits"),
+            Interrupt::Chain { .. } | Interrupt::NoMap(_) => true,
+            Interrupt::Again { .. } | Interrupt::Error(_) => false,
+        }
+    }
+
     /// The level of the node that is in the way: the leaf's, where it is no node.
     fn level(&self) -> u8 {
         match self {
@@ -184,9 +194,7 @@ impl<const PAGE: usize> Pages<PAGE> {
     /// Does what the operation could not do under latches.
     #[cold]
     fn handle(&self, interrupt: Interrupt, attempt: &mut Attempt, patience: Patience) -> Result<()> {
-        if patience == Patience::InMemory
-            && !matches!(interrupt, Interrupt::Again { .. } | Interrupt::Error(_))
-        {
+        if patience == Patience::InMemory && interrupt.waits() {
             return Err(Error::WouldWait);
         }
         self.restarts.add(1);

@@ -207,7 +207,7 @@ impl<const PAGE: usize> Partition<PAGE> {
             table: table.to_string(),
             partition,
             items: pages.count.get(),
-            pages: pages.store.pages::<PAGE>().unwrap_or_default(),
+            pages: pages.space.used(),
             splits,
             merges,
             lock_waits,

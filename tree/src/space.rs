@@ -62,6 +62,12 @@ impl<const PAGE: usize> FreeSpace<PAGE> {
         Some(PageId(state.next - 1))
     }
 
+    /// How many pages are in use, the file's own and those that wait to be free included.
+    pub(crate) fn used(&self) -> u64 {
+        let state = self.state.lock();
+        u64::from(state.next) - state.free.len() as u64
+    }
+
     /// Puts back ids that were taken out but never linked.
     pub(crate) fn give_back(&self, ids: impl IntoIterator<Item = PageId>) {
         self.state.lock().free.extend(ids.into_iter().map(|id| Reverse(id.0)));

@@ -134,7 +134,7 @@ pub struct PartitionStats {
     pub partition: u32,
     /// Items, as they are now.
     pub items: u64,
-    /// The length of its file as it is now, in pages; 0 where the file cannot be measured.
+    /// Pages in use as it is now, its own and those that wait to be free included.
     pub pages: u64,
     /// Nodes split.
     pub splits: u64,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server::app::{App, Limits, MAX_STREAMS, Node, Parts};
+use server::archive::remove_leftovers;
 use server::config::{Config, ConfigError, Loaded, load, units};
 use server::engine::Engine;
 use server::guard::{Gauges, Guard};
@@ -49,7 +50,10 @@ fn main() -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            runtime.block_on(serve(&config)).unwrap_or_else(|Failure(code, error)| failed(code, &error))
+            let ended = runtime.block_on(serve(&config));
+            // What is still on a thread of its own has been waited for; dropping the runtime would do so without end.
+            runtime.shutdown_background();
+            ended.unwrap_or_else(|Failure(code, error)| failed(code, &error))
         }
         Err(error) => failed(1, &format!("no threads can be started: {error}")),
     }
@@ -100,7 +104,14 @@ async fn serve(config: &Config) -> Result<ExitCode, Failure> {
 
 async fn open(config: &Config) -> Result<Arc<Database>, Failure> {
     let (folder, options) = (config.data_dir.clone(), config.options());
-    let opened = tokio::task::spawn_blocking(move || Database::open(folder, options)).await;
+    let open = move || {
+        let database = Database::open(&folder, options)?;
+        if let Err(error) = remove_leftovers(&folder) {
+            warn!(%error, "what an interrupted check or restore has left in the data folder cannot be removed");
+        }
+        Ok::<_, tree::Error>(database)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     let cannot = |error: &dyn Display| {
         Failure(1, format!("the database in {} cannot be opened: {error}", config.data_dir.display()))
     };

@@ -54,7 +54,8 @@ impl Engine {
     /// operations.
     ///
     /// # Errors
-    /// 400: a key stands in it twice, so that the order would matter; those of [`Table::apply`] and [`Table::get`].
+    /// 400: a key stands in it twice, so that the order would matter. 413: too many operations, or more than
+    /// [`Batch::MAX_BYTES`] to read. Those of [`Table::apply`] and [`Table::get`].
     pub async fn batch(
         &self,
         table: &Table,
@@ -63,29 +64,31 @@ impl Engine {
     ) -> Result<Vec<Outcome>, ApiError> {
         check(&operations)?;
         let table = table.clone();
-        let work = move || -> tree::Result<_> {
-            let mut durable = Vec::new();
+        // Reads come first: when they fail or are too much, nothing has been written. No key stands in it twice, so
+        // that the order changes no outcome.
+        let work = move || -> Result<_, ApiError> {
+            let (mut durable, mut bytes) = (Vec::new(), 0);
             let mut batch = Batch::new();
-            for operation in &operations {
-                match operation {
-                    Operation::Put { key, item } => batch.put(key.as_bytes(), item.as_slice()),
-                    Operation::Delete { key } => batch.delete(key.as_bytes()),
-                    Operation::Get { .. } => continue,
-                };
-            }
-            if !batch.is_empty() {
-                durable.push(table.apply(&batch)?.into_future());
-            }
             let mut outcomes = Vec::with_capacity(operations.len());
             for operation in &operations {
-                outcomes.push(match operation {
+                match operation {
+                    Operation::Put { key, item } => _ = batch.put(key.as_bytes(), item.as_slice()),
+                    Operation::Delete { key } => _ = batch.delete(key.as_bytes()),
                     Operation::Get { key } => {
                         let (value, ticket) = table.fetch(key.as_bytes())?;
                         durable.push(ticket.into_future());
-                        value.map_or(Outcome::Missing, Outcome::Found)
+                        bytes += value.as_ref().map_or(0, Vec::len);
+                        if bytes > Batch::MAX_BYTES {
+                            return Err(too_much_to_read());
+                        }
+                        outcomes.push(value.map_or(Outcome::Missing, Outcome::Found));
+                        continue;
                     }
-                    _ => Outcome::Done,
-                });
+                }
+                outcomes.push(Outcome::Done);
+            }
+            if !batch.is_empty() {
+                durable.push(table.apply(&batch)?.into_future());
             }
             Ok((outcomes, durable))
         };
@@ -97,6 +100,12 @@ impl Engine {
         }
         Ok(outcomes)
     }
+}
+
+fn too_much_to_read() -> ApiError {
+    let most = Batch::MAX_BYTES;
+    let message = format!("what the batch reads has more than {most} bytes, so nothing was done: split it");
+    ApiError::new(axum::http::StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
 fn check(operations: &[Operation]) -> Result<(), ApiError> {

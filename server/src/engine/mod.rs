@@ -14,6 +14,7 @@ pub use scan::{Chunk, Chunks, KeyRange};
 
 use std::sync::Arc;
 
+use tokio_util::task::AbortOnDropHandle;
 use tree::{CommitFuture, Condition, Database, Table};
 
 use crate::error::ApiError;
@@ -260,7 +261,8 @@ async fn settle<T>((outcome, durable): (T, CommitFuture), consistency: Consisten
 async fn on_blocking_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    // Whose request is gone before a thread was free needs no answer: such work must not pile up behind a slow disk.
+    let done = AbortOnDropHandle::new(tokio::task::spawn_blocking(work)).await;
     done.map_err(|error| {
         ApiError::internal(format!("the operation was ended by a fault of the server: {error}"))
     })

@@ -35,10 +35,17 @@ impl KeyRange {
         Self { start, end: high.map_or(Bound::Unbounded, |high| Bound::Excluded(high.to_vec())) }
     }
 
-    /// What is left of it behind `key`.
+    /// What is left of it behind `key`. A key from elsewhere, such as the cursor of another scan, makes it no wider.
     pub fn behind(mut self, key: Vec<u8>, backward: bool) -> Self {
         let bound = if backward { &mut self.end } else { &mut self.start };
-        *bound = Bound::Excluded(key);
+        let is_within = match bound {
+            Bound::Included(at) | Bound::Excluded(at) if backward => key < *at,
+            Bound::Included(at) | Bound::Excluded(at) => key >= *at,
+            Bound::Unbounded => true,
+        };
+        if is_within {
+            *bound = Bound::Excluded(key);
+        }
         self
     }
 }
@@ -154,5 +161,13 @@ mod tests {
         let range = || KeyRange::new(b"", None, None);
         assert_eq!(range().behind(b"k".to_vec(), false).start, Bound::Excluded(b"k".to_vec()));
         assert_eq!(range().behind(b"k".to_vec(), true).end, Bound::Excluded(b"k".to_vec()));
+    }
+
+    #[test]
+    fn a_cursor_of_another_scan_makes_the_range_no_wider() {
+        let range = || KeyRange::new(b"user-", None, None);
+        assert_eq!(range().behind(b"order-1".to_vec(), false), range());
+        assert_eq!(range().behind(b"zebra".to_vec(), true), range());
+        assert_eq!(range().behind(b"user-".to_vec(), false).start, Bound::Excluded(b"user-".to_vec()));
     }
 }

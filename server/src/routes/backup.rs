@@ -1,6 +1,7 @@
 //! Check, backup and restore, each beside whoever reads and writes; one of them at a time.
 
 use std::io;
+use std::path::Path;
 
 use axum::Json;
 use axum::body::Body;
@@ -16,7 +17,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::request::Parameters;
 use crate::app::App;
-use crate::archive::{ChannelWriter, TarSink, unpack};
+use crate::archive::{CHECK_PREFIX, ChannelWriter, RESTORE_PREFIX, TarSink, unpack};
 use crate::error::ApiError;
 use crate::restore;
 
@@ -25,13 +26,16 @@ const PIECES_UNDER_WAY: usize = 4;
 
 /// Verifies every tree of a copy of the database as of now.
 pub(super) async fn check(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let _alone = alone(&app)?;
-    let folder = tempfile::Builder::new().prefix("check-").tempdir_in(&app.data_dir).map_err(|error| {
-        ApiError::internal(format!("cannot make a folder for the copy to check: {error}"))
-    })?;
+    let alone = alone(&app)?;
+    let folder =
+        tempfile::Builder::new().prefix(CHECK_PREFIX).tempdir_in(&app.data_dir).map_err(|error| {
+            ApiError::internal(format!("cannot make a folder for the copy to check: {error}"))
+        })?;
     let (clean, text) = app
         .engine
         .blocking(move |database| {
+            // Held to the end of the work, not only as long as somebody waits for it.
+            let _alone = alone;
             database.backup(&mut tree::FolderSink::new(folder.path())?)?;
             let report = tree::check::check(folder.path())?;
             Ok((report.is_clean(), report.to_string()))
@@ -76,22 +80,35 @@ pub(super) async fn restore(
     Parameters(Restore { replace }): Parameters<Restore>,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let _alone = alone(&app)?;
+    let alone = alone(&app)?;
     let folder = tempfile::Builder::new()
-        .prefix("restore-")
+        .prefix(RESTORE_PREFIX)
         .tempdir_in(&app.data_dir)
         .map_err(|error| ApiError::internal(format!("cannot make a folder for the backup: {error}")))?;
     let reader = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let reader = SyncIoBridge::new(reader);
     let database = app.engine.database().clone();
     let restored = tokio::task::spawn_blocking(move || {
+        let _alone = alone;
         unpack(reader, folder.path()).map_err(|error| {
             ApiError::bad_request(format!("the body is no backup of this program: {error}"))
         })?;
+        verify(folder.path())?;
         restore::tables(folder.path(), &database, replace)
     });
     let restored = restored.await.map_err(|error| ApiError::internal(error.to_string()))??;
     Ok(Json(json!({ "tables": restored })))
+}
+
+/// Refuses a backup that is damaged anywhere. This comes before anything is changed: a table that the backup is to
+/// replace is dropped first, and would be gone.
+fn verify(folder: &Path) -> Result<(), ApiError> {
+    let refuse = |what: String| {
+        let what = what.replace(&format!("{}/", folder.display()), "");
+        ApiError::bad_request(format!("the backup is damaged, and nothing was changed: {what}"))
+    };
+    let report = tree::check::check(folder).map_err(|error| refuse(error.to_string()))?;
+    if report.is_clean() { Ok(()) } else { Err(refuse(report.to_string())) }
 }
 
 /// The permit to copy the whole database, which is given to one request at a time.

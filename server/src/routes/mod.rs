@@ -85,8 +85,8 @@ fn routes() -> Routes {
 
 /// All calls of a node, without the middleware.
 pub fn router(app: App) -> Router {
-    let api = routes().router.fallback(unknown).method_not_allowed_fallback(wrong_method);
-    api.merge(dashboard::routes()).with_state(app)
+    let all = routes().router.merge(dashboard::routes());
+    all.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(app)
 }
 
 /// Every call of the interface: methods and paths, as the router knows them.

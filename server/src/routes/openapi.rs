@@ -35,6 +35,17 @@ mod tests {
     }
 
     #[test]
+    fn the_description_asks_for_the_roles_that_the_guard_asks_for() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        for (method, path) in crate::routes::listed() {
+            let call = &document["paths"][path][method.as_str().to_lowercase()];
+            let needs = crate::guard::operation::of(&method, Some(path)).needs;
+            assert_eq!(call["x-role"], needs.map_or("open", |role| role.name()), "{method} {path}");
+            assert_eq!(call["security"].is_array(), needs.is_some(), "{method} {path}");
+        }
+    }
+
+    #[test]
     fn every_reference_leads_somewhere() {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let (mut rest, mut found) = (vec![&document], 0);

@@ -29,7 +29,7 @@ use std::io::{self, Read};
 pub use folder::FolderSink;
 pub(crate) use hold::Backups;
 
-use wal::Lsn;
+use wal::{Lsn, planted};
 
 use crate::catalog::Catalog;
 use crate::database::Shared;
@@ -77,6 +77,7 @@ impl<const PAGE: usize> Shared<PAGE> {
             copy.full_segments()?;
         }
         copy.rest_of_logs()?;
+        let catalog = if planted!("backup-catalog-late") { self.catalog.lock().clone() } else { catalog };
         copy.catalog(catalog)
     }
 

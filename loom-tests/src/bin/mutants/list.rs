@@ -27,6 +27,8 @@ pub(crate) const CHECKS: &[Check] = &[
     check("tree: recovery", "tree", "", "recovery"),
     check("tree: faults", "tree", "", "faults"),
     check("tree: bit rot", "tree", "", "bit_flips"),
+    check("tree: backup", "tree", "", "backup"),
+    check("tree: in memory", "tree", "", "in_memory"),
     check("simulation", "loom-tests", "", "simulation"),
     check("loom: group commit", "loom-tests", "loom", "group_commit"),
     check("loom: log", "loom-tests", "loom", "log"),
@@ -57,7 +59,8 @@ const fn mutant(name: &'static str, fault: &'static str, check: &'static str, te
     Mutant { name, fault, check, test }
 }
 
-/// The faults: the log, recovery, latches and protocols, the pool, durability of the tree.
+/// The faults: the log, recovery, latches and protocols, the pool, durability of the tree, backups, operations that
+/// must not wait.
 pub(crate) const MUTANTS: &[Mutant] = &[
     mutant(
         "position-taken-unlocked",
@@ -232,5 +235,47 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         "the catalog is renamed before its bytes are durable",
         "simulation",
         "ten_thousand",
+    ),
+    mutant(
+        "backup-unheld",
+        "a checkpoint recycles the log that a backup has still to copy",
+        "tree: backup",
+        "a_backup_bears_more_log",
+    ),
+    mutant(
+        "backup-torn-kept",
+        "a page that a write tore under the backup's eyes is copied as it was read",
+        "tree: backup",
+        "pages_that_a_write_tears",
+    ),
+    mutant(
+        "backup-log-uncut",
+        "a copy of a log goes on behind the record that it ends with",
+        "wal",
+        "a_copy_that_ends_behind",
+    ),
+    mutant(
+        "backup-ends-apart",
+        "a backup notes the ends of the logs one by one",
+        "tree: backup",
+        "a_copy_is_the_state",
+    ),
+    mutant(
+        "backup-catalog-late",
+        "a backup has the catalog of its end, not of its checkpoint",
+        "tree: backup",
+        "a_copy_is_the_state",
+    ),
+    mutant(
+        "in-memory-waits",
+        "an operation that must not wait loads the page that it misses",
+        "tree: in memory",
+        "a_page_on_disk",
+    ),
+    mutant(
+        "in-memory-splits",
+        "an operation that must not wait splits the leaf itself",
+        "tree: in memory",
+        "few_inserts",
     ),
 ];
