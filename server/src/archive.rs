@@ -70,11 +70,11 @@ impl<W: Write> BackupSink for TarSink<W> {
 pub fn unpack(from: impl Read, folder: &Path) -> io::Result<()> {
     let refuse = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut sink = FolderSink::new(folder).map_err(io::Error::other)?;
-    let mut tail = Tail { from, last: [1; 1024], at: 0 };
+    let mut tail = Tail { from, last: [1; 1024], at: 0, bytes: 0 };
     let mut archive = tar::Archive::new(&mut tail);
     let mut files = 0;
     // Raw: records for long names are read into memory, however long they are, and a backup has none.
-    for entry in archive.entries()? {
+    for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
         let path = entry.path()?.display().to_string();
         if !entry.header().entry_type().is_file() {
@@ -88,7 +88,8 @@ pub fn unpack(from: impl Read, folder: &Path) -> io::Result<()> {
     if files == 0 {
         return Err(refuse("the archive is empty".into()));
     }
-    if tail.last.iter().any(|&byte| byte != 0) {
+    // Whole blocks: the zeros that fill up the last file's block are none of the end's.
+    if !tail.bytes.is_multiple_of(512) || tail.last.iter().any(|&byte| byte != 0) {
         return Err(refuse("the archive has no end: it was cut short".into()));
     }
     Ok(())
@@ -99,11 +100,13 @@ struct Tail<R> {
     from: R,
     last: [u8; 1024],
     at: usize,
+    bytes: u64,
 }
 
 impl<R: Read> Read for Tail<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
+        self.bytes += read as u64;
         for &byte in buffer[..read].iter().rev().take(1024).rev() {
             self.last[self.at] = byte;
             self.at = (self.at + 1) % self.last.len();

@@ -218,6 +218,13 @@ fn a_catalog_that_is_damaged_unknown_or_lost_stops_the_opening() {
             &["memory:catalog", "version is 2", "program that wrote it"],
         );
 
+        for elsewhere in ["../t_p0", "/t_p0", "t/p0", ""] {
+            let evil = catalog.replace("\"t_p0\"", &format!("{elsewhere:?}"));
+            let body = &evil[evil.find('\n').unwrap() + 1..];
+            let evil = format!("hedgehogdb-catalog 1 {:08x}\n{body}", crc32fast::hash(body.as_bytes()));
+            refused(&with(evil.as_bytes()), &options, &["memory:catalog", "damaged"]);
+        }
+
         let mut lost = good.clone();
         lost.remove("catalog");
         let folder = files::folder(&lost);

@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::engine::Consistency;
 use crate::error::ApiError;
 
+/// The name in the path, of a table that need not exist.
+pub(super) struct NameOf(pub(super) String);
+
 /// The table that the path names.
 pub(super) struct TableOf(pub(super) Table);
 
@@ -34,11 +37,19 @@ async fn path<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Resul
     })
 }
 
+impl FromRequestParts<App> for NameOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        path(parts, app).await.map(Self)
+    }
+}
+
 impl FromRequestParts<App> for TableOf {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let name: String = path(parts, app).await?;
+        let NameOf(name) = NameOf::from_request_parts(parts, app).await?;
         Ok(Self(app.engine.table(&name)?))
     }
 }

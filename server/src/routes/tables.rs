@@ -4,12 +4,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::request::{TableOf, read};
+use super::request::{NameOf, TableOf, read};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -54,10 +54,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<Value>, ApiError
     Ok(Json(json!({ "tables": tables })))
 }
 
-pub(super) async fn remove(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn remove(State(app): State<App>, NameOf(name): NameOf) -> Result<Json<Value>, ApiError> {
     let dropped = name.clone();
     app.engine.blocking(move |database| database.drop_table(&dropped)).await?;
     app.metrics.forget_table(&name);
