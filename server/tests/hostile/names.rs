@@ -56,7 +56,6 @@ fn names_of_tables_lead_to_no_file() {
         "-rf",
         "ü",
         &long,
-        "users_p0",
     ] {
         let body = serde_json::json!({ "name": name }).to_string();
         assert!(!node.post("/api/v1/tables", &body).error(400).is_empty(), "{name:?}");
