@@ -67,6 +67,11 @@ impl PartitionEntry {
     }
 }
 
+/// Whether a table is kept under this until it takes its name: no name of a table has a dot.
+pub(crate) fn is_staged(key: &str) -> bool {
+    key.contains('.')
+}
+
 /// The name of a partition's file of pages.
 pub(crate) fn page_file(name: &str) -> String {
     format!("{name}.db")
@@ -88,6 +93,11 @@ impl Catalog {
     /// The name of the log of a partition.
     pub(crate) fn log_name(&self, partition: &PartitionEntry) -> String {
         if self.log_a_partition { partition.name.clone() } else { DATABASE_LOG.into() }
+    }
+
+    /// What a new table is kept under until it takes its name; no other ever has the same.
+    pub(crate) fn staged_key(&self, name: &str) -> String {
+        format!("{name}.{}", self.next_partition)
     }
 
     /// The log position that a log's replay begins at.
@@ -152,7 +162,9 @@ impl Catalog {
     /// catalog of a backup that someone else has made must not name files outside its folder.
     fn is_in_range(&self) -> bool {
         let is_plain = |name: &String| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            !name.is_empty()
+                && !name.starts_with('.')
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         };
         let dropping = self.dropping.iter().map(|file| &file.name);
         let files = self.partitions().map(|entry| &entry.name).chain(dropping).chain(self.redo.keys());

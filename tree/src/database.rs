@@ -11,7 +11,7 @@ use wal::{DirStorage, Log, Lsn, Storage};
 
 use crate::backup::{BackupReport, BackupSink, Backups};
 use crate::batch::Batch;
-use crate::catalog::{Catalog, DroppedFile, PartitionEntry, TableEntry, page_file};
+use crate::catalog::{Catalog, DroppedFile, PartitionEntry, TableEntry, is_staged, page_file};
 use crate::error::{Error, Result};
 use crate::options::{LogScope, Maintenance, Options};
 use crate::pages::Patience;
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// A database of pages of `PAGE` bytes: see [`Database`](crate::Database).
 #[derive(Debug)]
 pub struct DatabaseOf<const PAGE: usize> {
-    shared: Arc<Shared<PAGE>>,
+    pub(crate) shared: Arc<Shared<PAGE>>,
     maintenance: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -105,19 +105,25 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// # Errors
     /// A name that is refused or taken; a backup under way; a failing disk.
     pub fn create_table(&self, name: &str) -> Result<TableOf<PAGE>> {
-        let state = self.shared.create_table(name)?;
+        let (_, state) = self.shared.create(|catalog| {
+            check_name(name)?;
+            if catalog.tables.contains_key(name) {
+                return Err(Error::TableExists { name: name.to_string() });
+            }
+            Ok((name.to_string(), name))
+        })?;
         Ok(TableOf::new(self.shared.clone(), state))
     }
 
     /// The table of that name.
     pub fn table(&self, name: &str) -> Option<TableOf<PAGE>> {
-        let state = self.shared.tables.read().get(name).cloned()?;
+        let state = self.shared.tables.read().get(name).filter(|_| !is_staged(name)).cloned()?;
         Some(TableOf::new(self.shared.clone(), state))
     }
 
     /// All tables, by name.
     pub fn tables(&self) -> Vec<TableInfo> {
-        self.shared.tables.read().values().map(|table| table.info.clone()).collect()
+        self.shared.named_tables().iter().map(|table| table.info.clone()).collect()
     }
 
     /// Removes a table and its files, durably. Handles of it answer [`Error::TableDropped`] from then on.
@@ -125,6 +131,9 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
     /// # Errors
     /// No such table; a backup under way; a failing disk.
     pub fn drop_table(&self, name: &str) -> Result<()> {
+        if is_staged(name) {
+            return Err(Error::NoTable { name: name.to_string() });
+        }
         self.shared.drop_table(name)
     }
 
@@ -272,6 +281,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         };
         shared.finish_drops()?;
         shared.open_tables()?;
+        shared.remove_staged()?;
         Ok(shared)
     }
 
@@ -393,7 +403,11 @@ impl<const PAGE: usize> Shared<PAGE> {
         Ok(())
     }
 
-    fn create_table(&self, name: &str) -> Result<Arc<TableState<PAGE>>> {
+    /// Makes a table, durably: `named` says what it is kept under, and its name.
+    pub(crate) fn create<'a>(
+        &self,
+        named: impl FnOnce(&Catalog) -> Result<(String, &'a str)>,
+    ) -> Result<(String, Arc<TableState<PAGE>>)> {
         self.check_open()?;
         // Held to the end: it keeps checkpoints and other changes of the catalog out.
         let _alone = self.checkpointing.lock();
@@ -401,10 +415,11 @@ impl<const PAGE: usize> Shared<PAGE> {
         // A drop that could not remove a file must not remove the new table's later.
         self.finish_drops()?;
         let catalog = self.catalog.lock().clone();
-        check_table_name(&catalog, name, self.options.partitions)?;
+        let (key, name) = named(&catalog)?;
+        check_file_names(&catalog, &key, name, self.options.partitions)?;
         let created_at_ms =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
-        let names = partition_names(name, self.options.partitions);
+        let names = partition_names(&key, self.options.partitions);
         let ids = catalog.next_partition..;
         let mut entries: Vec<_> = names
             .zip(ids)
@@ -427,7 +442,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         let table = TableEntry { created_at_ms, partitions: entries.clone() };
         self.change_catalog(|catalog| {
             catalog.next_partition += entries.len() as u32;
-            catalog.tables.insert(name.to_string(), table);
+            catalog.tables.insert(key.clone(), table);
             for (log_name, open) in &logs {
                 catalog.redo.entry(log_name.clone()).or_insert(open.log.durable().get());
             }
@@ -439,8 +454,8 @@ impl<const PAGE: usize> Shared<PAGE> {
             Partition::open(self.pool.clone(), store, open.log, 0, &self.options)
         });
         let state = Arc::new(TableState::new(name, created_at_ms, partitions.collect()));
-        self.tables.write().insert(name.to_string(), state.clone());
-        Ok(state)
+        self.tables.write().insert(key.clone(), state.clone());
+        Ok((key, state))
     }
 
     /// The log of a new partition, made where partitions have logs of their own.
@@ -456,58 +471,79 @@ impl<const PAGE: usize> Shared<PAGE> {
         Ok((name, OpenLog { id: NEW_LOGS + entry.id, log: Arc::new(log) }))
     }
 
-    fn drop_table(&self, name: &str) -> Result<()> {
+    /// Drops what is kept under `key`.
+    pub(crate) fn drop_table(&self, key: &str) -> Result<()> {
         self.check_open()?;
         let _alone = self.checkpointing.lock();
         self.backups.expect_none()?;
         let catalog = self.catalog.lock().clone();
-        let Some(table) = catalog.tables.get(name) else {
-            return Err(Error::NoTable { name: name.to_string() });
-        };
-        let dropped = |entry: &PartitionEntry| DroppedFile {
-            name: entry.name.clone(),
-            with_log: catalog.log_a_partition,
-        };
+        let table = catalog.tables.get(key);
+        if table.is_none() {
+            return Err(Error::NoTable { name: key.to_string() });
+        }
+        self.retire(key, table, |_| ())?;
+        // A statement of its own, so that the lock, which every request takes, is not held while pages are discarded.
+        let removed = self.tables.write().remove(key);
+        self.discard(&catalog, table, removed);
+        self.finish_drops()
+    }
+
+    /// Takes a table, if there is one, out of the catalog, in one change with another.
+    pub(crate) fn retire(
+        &self,
+        key: &str,
+        table: Option<&TableEntry>,
+        change: impl FnOnce(&mut Catalog),
+    ) -> Result<()> {
+        let partitions = table.map_or(&[][..], |table| &table.partitions);
         let changed = self.change_catalog(|changed| {
-            changed.tables.remove(name);
-            changed.dropping.extend(table.partitions.iter().map(dropped));
-            if catalog.log_a_partition {
-                changed.redo.retain(|log, _| table.partitions.iter().all(|entry| entry.name != *log));
+            changed.tables.remove(key);
+            let with_log = changed.log_a_partition;
+            let dropped = |entry: &PartitionEntry| DroppedFile { name: entry.name.clone(), with_log };
+            changed.dropping.extend(partitions.iter().map(dropped));
+            if with_log {
+                changed.redo.retain(|log, _| partitions.iter().all(|entry| entry.name != *log));
             }
+            change(changed);
         });
-        if changed.is_err() && !self.is_listed(name) {
+        if changed.is_err() && !partitions.iter().all(|entry| self.is_listed(entry)) {
             // The folder has the table no more, but may have it again after a power loss. What is written to it
             // could be lost, so nothing is, until another drop succeeds or the database is opened anew.
-            if let Some(state) = self.tables.read().get(name) {
+            if let Some(state) = self.tables.read().get(key) {
                 state.dropped.store(true, Ordering::Release);
             }
         }
-        changed?;
-        // A statement of its own, so that the lock, which every request takes, is not held while pages are discarded.
-        let removed = self.tables.write().remove(name);
-        if let Some(state) = removed {
+        changed
+    }
+
+    /// Ends the use of a table that the catalog has no more.
+    pub(crate) fn discard(
+        &self,
+        catalog: &Catalog,
+        table: Option<&TableEntry>,
+        state: Option<Arc<TableState<PAGE>>>,
+    ) {
+        if let Some(state) = state {
             // Release: whoever sees the flag sees that the table is gone.
             state.dropped.store(true, Ordering::Release);
             state.partitions.iter().flatten().for_each(|partition| self.pool.discard(&partition.pages.store));
         }
-        if catalog.log_a_partition {
-            for open in table.partitions.iter().filter_map(|entry| self.logs.write().remove(&entry.name)) {
-                // Whoever still writes must not make segments behind the removal. What is lost by a failure is the
-                // table's, which is gone.
-                let _ = open.log.close();
-            }
+        let partitions = table.filter(|_| catalog.log_a_partition).map_or(&[][..], |table| &table.partitions);
+        for open in partitions.iter().filter_map(|entry| self.logs.write().remove(&entry.name)) {
+            // Whoever still writes must not make segments behind the removal. What is lost by a failure is the
+            // table's, which is gone.
+            let _ = open.log.close();
         }
-        self.finish_drops()
     }
 
-    /// Whether the catalog in the folder, as it is now, has the table.
-    fn is_listed(&self, table: &str) -> bool {
+    /// Whether the catalog in the folder, as it is now, has the partition.
+    fn is_listed(&self, partition: &PartitionEntry) -> bool {
         let catalog = Catalog::load(&*self.storage).ok().flatten();
-        catalog.is_some_and(|catalog| catalog.tables.contains_key(table))
+        catalog.is_some_and(|catalog| catalog.partitions().any(|entry| entry.id == partition.id))
     }
 
     /// Removes the files of dropped tables, also those that a crash has left.
-    fn finish_drops(&self) -> Result<()> {
+    pub(crate) fn finish_drops(&self) -> Result<()> {
         let dropping = self.catalog.lock().dropping.clone();
         if dropping.is_empty() {
             return Ok(());
@@ -522,7 +558,7 @@ impl<const PAGE: usize> Shared<PAGE> {
         self.change_catalog(|catalog| catalog.dropping.clear())
     }
 
-    fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         let logs: Vec<_> = self.logs.read().values().cloned().collect();
         logs.iter().try_for_each(|open| Ok(open.log.flush()?))
     }
@@ -555,9 +591,15 @@ impl<const PAGE: usize> Shared<PAGE> {
         stats
     }
 
+    /// The tables that are not only staged.
+    fn named_tables(&self) -> Vec<Arc<TableState<PAGE>>> {
+        let tables = self.tables.read();
+        tables.iter().filter(|(key, _)| !is_staged(key)).map(|(_, table)| table.clone()).collect()
+    }
+
     /// What `of` says of each partition that is not damaged, given its table and its number there.
     fn of_partitions<T>(&self, of: impl Fn(&str, u32, &Partition<PAGE>) -> T) -> Vec<T> {
-        let tables: Vec<_> = self.tables.read().values().cloned().collect();
+        let tables = self.named_tables();
         let numbered =
             tables.iter().flat_map(|table| (0..).zip(&table.partitions).map(move |at| (table, at)));
         let open =
@@ -647,25 +689,31 @@ fn partition_names(table: &str, partitions: u32) -> impl Iterator<Item = String>
         .map(move |index| if partitions == 1 { table.to_string() } else { format!("{table}_p{index}") })
 }
 
-fn check_table_name(catalog: &Catalog, name: &str, partitions: u32) -> Result<()> {
-    let refuse = |why: &str| Err(Error::TableName { name: name.to_string(), why: why.to_string() });
+/// Whether a table can have that name.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     if !(1..=64).contains(&name.len()) {
-        return refuse("a name is 1 to 64 characters long");
+        return refuse(name, "a name is 1 to 64 characters long");
     }
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        return refuse("a name is made of letters, digits, '_' and '-'");
+        return refuse(name, "a name is made of letters, digits, '_' and '-'");
     }
     if !name.as_bytes()[0].is_ascii_alphanumeric() {
-        return refuse("a name begins with a letter or a digit");
+        return refuse(name, "a name begins with a letter or a digit");
     }
-    if catalog.tables.contains_key(name) {
-        return Err(Error::TableExists { name: name.to_string() });
-    }
+    Ok(())
+}
+
+/// Whether the files of a new table would be no others'.
+fn check_file_names(catalog: &Catalog, key: &str, name: &str, partitions: u32) -> Result<()> {
     let taken = |new: &String| {
         new == crate::catalog::DATABASE_LOG || catalog.partitions().any(|entry| entry.name == *new)
     };
-    if partition_names(name, partitions).any(|new| taken(&new)) {
-        return refuse("its files would have the names of another table's or of the log's");
+    if partition_names(key, partitions).any(|new| taken(&new)) {
+        return refuse(name, "its files would have the names of another table's or of the log's");
     }
     Ok(())
+}
+
+fn refuse(name: &str, why: &str) -> Result<()> {
+    Err(Error::TableName { name: name.to_string(), why: why.to_string() })
 }

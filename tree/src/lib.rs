@@ -61,6 +61,7 @@ mod redo;
 mod remove;
 mod shape;
 mod space;
+mod staged;
 mod stats;
 mod striped;
 #[allow(unsafe_code, reason = "the cell that the pool is made of has unsafe accessors")]
@@ -78,6 +79,7 @@ pub use error::{Error, Result};
 pub use in_memory::InMemory;
 pub use options::{Engine, LogScope, Maintenance, Options, Wait};
 pub use shape::{LevelShape, PartitionShape};
+pub use staged::StagedTableOf;
 pub use stats::{LevelStats, PartitionStats, PoolStats, Stats, TreeStats};
 pub use table::{ScanOf, TableInfo, TableOf};
 pub use wal::CommitPolicy;
@@ -91,5 +93,7 @@ pub const MAX_KEY: usize = page::limits::max_key(PAGE_BYTES);
 pub type Database = DatabaseOf<PAGE_BYTES>;
 /// A table with pages of [`PAGE_BYTES`].
 pub type Table = TableOf<PAGE_BYTES>;
+/// A staged table with pages of [`PAGE_BYTES`].
+pub type StagedTable = StagedTableOf<PAGE_BYTES>;
 /// A scan over pages of [`PAGE_BYTES`].
 pub type Scan = ScanOf<PAGE_BYTES>;

@@ -193,3 +193,17 @@ fn trees_shrink_soundly_whatever_the_order_of_deletes() {
         }
     }
 }
+
+/// No key is below the empty one: such a range has nothing, whatever is in the table.
+#[test]
+fn a_range_below_every_key_is_empty() {
+    for engine in engines() {
+        let database = DatabaseOf::<TINY>::open_on(memory(), small(engine)).unwrap();
+        let table = database.create_table("users").unwrap();
+        table.put(b"\0", b"the least key").unwrap().wait().unwrap();
+        table.put(b"k", b"another").unwrap().wait().unwrap();
+        let below = (Bound::Unbounded, Bound::Excluded(Vec::new()));
+        assert_eq!(table.scan(below.clone()).count(), 0);
+        assert_eq!(table.scan_backward(below).count(), 0);
+    }
+}

@@ -286,6 +286,79 @@ fn dropping_a_table_is_all_or_nothing_wherever_it_is_cut() {
     }
 }
 
+/// Replaces the table `t` by one that has these items and no others.
+fn replace_by(database: &Tiny, items: &Model) -> tree::Result<()> {
+    let staged = database.stage_table("t")?;
+    let table = staged.table();
+    for (key, value) in items {
+        drop(table.put(key, value)?);
+    }
+    staged.publish(true).map(drop)
+}
+
+#[test]
+fn a_table_is_replaced_as_a_whole_or_not_at_all_wherever_it_is_cut() {
+    let new: Model = (0..40_u8).map(|n| (vec![b'n', n], vec![n; 30])).collect();
+    for engine in engines() {
+        for (scope, tables) in [
+            (LogScope::Database, &["other", "t"][..]),
+            (LogScope::Partition, &["other", "t"]),
+            (LogScope::Database, &["other"]),
+        ] {
+            let options = Options { partitions: 2, log_scope: scope, ..small(engine) };
+            let (disk, model) = base(&options, tables);
+            let calls = cut_everywhere(
+                &options,
+                &disk,
+                |database| replace_by(database, &new),
+                |database, done| {
+                    assert_eq!(contents(&database.table("other").unwrap()).unwrap(), model);
+                    let now = database.table("t").map(|table| contents(&table).unwrap());
+                    let before = (tables.len() == 2).then_some(&model);
+                    assert!(now.as_ref() == Some(&new) || !done && now.as_ref() == before, "a mixture");
+                    let named: Vec<_> = database.tables().into_iter().map(|info| info.name).collect();
+                    assert_eq!(named, ["other", "t"][..1 + usize::from(now.is_some())]);
+                    // And once more, with what the cut has left.
+                    replace_by(database, &new).unwrap();
+                    there_or_not(database, Some(true), 4);
+                },
+            );
+            println!("{engine}, {scope}: replacing a table takes {calls} calls");
+        }
+    }
+}
+
+#[test]
+fn a_staged_table_is_seen_by_its_maker_alone_until_it_is_published() {
+    for engine in engines() {
+        let storage = memory();
+        let database = Tiny::open_on(storage.clone(), small(engine)).unwrap();
+        let staged = database.stage_table("t").unwrap();
+        staged.table().put(b"key", b"new").unwrap().wait().unwrap();
+        assert!(database.table("t").is_none() && database.tables().is_empty());
+        assert!(database.shapes().is_empty());
+        let key =
+            storage.list().unwrap().into_iter().find_map(|file| Some(file.strip_suffix(".db")?.to_string()));
+        let key = key.expect("its file is there");
+        assert!(database.table(&key).is_none() && database.drop_table(&key).is_err());
+
+        let old = database.create_table("t").unwrap();
+        old.put(b"key", b"old").unwrap().wait().unwrap();
+        assert!(staged.publish(false).unwrap_err().to_string().contains("already"));
+        assert_eq!(old.get(b"key").unwrap().unwrap(), b"old");
+
+        let staged = database.stage_table("t").unwrap();
+        staged.table().put(b"key", b"new").unwrap().wait().unwrap();
+        let published = staged.publish(true).unwrap();
+        assert!(old.get(b"key").unwrap_err().to_string().contains("dropped"));
+        assert_eq!(published.get(b"key").unwrap().unwrap(), b"new");
+        assert_eq!(database.table("t").unwrap().get(b"key").unwrap().unwrap(), b"new");
+        let files = storage.list().unwrap().into_iter().filter(|file| file.ends_with(".db")).count();
+        assert_eq!(files, 1, "the others are removed");
+        assert!(database.stage_table("no/name").is_err());
+    }
+}
+
 #[test]
 fn making_a_database_is_all_or_nothing_wherever_it_is_cut() {
     for engine in engines() {

@@ -45,6 +45,11 @@ impl Range {
         }
     }
 
+    /// Whether no key can be in it: none is below the empty key, and no leaf either.
+    fn is_empty(&self) -> bool {
+        matches!(&self.end, Bound::Excluded(end) if end.is_empty())
+    }
+
     /// The leaf to begin with.
     fn seek(&self) -> Seek<'_> {
         match (self.backward, &self.start, &self.end) {
@@ -113,7 +118,8 @@ enum CopiedValue {
 
 impl Cursor {
     pub(crate) fn new(range: Range) -> Self {
-        Self { rest: range, ended: false, items: VecDeque::new() }
+        let ended = range.is_empty();
+        Self { rest: range, ended, items: VecDeque::new() }
     }
 
     /// The next item. It is durable: a crash cannot take it back.
