@@ -11,9 +11,9 @@ use tree::{BackupSink, FolderSink};
 const PIECE_BYTES: usize = 64 << 10;
 
 /// How the names of folders begin that hold a copy to be verified, inside of the data folder.
-pub const CHECK_PREFIX: &str = "check-";
+pub const CHECK_PREFIX: &str = ".check-";
 /// How the names of folders begin that hold a backup to be restored, inside of the data folder.
-pub const RESTORE_PREFIX: &str = "restore-";
+pub const RESTORE_PREFIX: &str = ".restore-";
 
 /// Removes what a check or a restore has left in a data folder when the node was killed. Nobody else may use the
 /// folder.
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn leftovers_go_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["check-a1", "restore-b2", "checks"] {
+        for name in [".check-a1", ".restore-b2", "checks"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
             std::fs::write(folder.path().join(name).join("file"), "x").unwrap();
         }

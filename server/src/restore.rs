@@ -9,12 +9,12 @@ use crate::error::ApiError;
 /// The memory that the backup's own pages get, in bytes.
 const POOL_BYTES: usize = 16 << 20;
 
-/// Adds every table of the backup in `folder` to `database`, durably; their names. A table that is there already is
-/// dropped first if `replace` says so.
+/// Adds every table of the backup in `folder` to `database`, durably; their names. With `replace`, each takes the place
+/// of the table of its name at the instant when it is whole.
 ///
 /// # Errors
-/// 409: a table is there already; nothing was changed. 400: the folder is no database. A table that could not be
-/// restored as a whole is dropped again.
+/// 409: a table is there already. 400: the folder is no database. Until all of them have been copied, nothing is
+/// changed; after that, a failure may leave some of them restored, each as a whole.
 pub(crate) fn tables(folder: &Path, database: &Database, replace: bool) -> Result<Vec<String>, ApiError> {
     let options = Options { pool_bytes: POOL_BYTES, ..Options::default() };
     let backup = Database::open(folder, options)
@@ -24,19 +24,17 @@ pub(crate) fn tables(folder: &Path, database: &Database, replace: bool) -> Resul
     if let Some(name) = taken.filter(|_| !replace) {
         return Err(tree::Error::TableExists { name: name.clone() }.into());
     }
+    let mut staged = Vec::new();
     for name in &names {
         let Some(from) = backup.table(name) else { continue };
-        if database.table(name).is_some() {
-            database.drop_table(name)?;
-        }
-        let to = database.create_table(name)?;
-        if let Err(error) = copy(&from, &to).and_then(|()| database.flush()) {
-            // The first error is what the client should see.
-            let _ = database.drop_table(name);
-            return Err(error.into());
-        }
+        let to = database.stage_table(name)?;
+        copy(&from, &to.table())?;
+        staged.push(to);
     }
     backup.close()?;
+    for table in staged {
+        table.publish(replace)?;
+    }
     Ok(names)
 }
 

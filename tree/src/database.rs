@@ -170,6 +170,15 @@ impl<const PAGE: usize> DatabaseOf<PAGE> {
         self.shared.flush()
     }
 
+    /// Whether the database takes writes, as far as is known without touching the disk.
+    ///
+    /// # Errors
+    /// Why a log has stopped: a failed write or sync, or a close. Only opening the database anew helps.
+    pub fn health(&self) -> Result<()> {
+        self.shared.check_open()?;
+        self.shared.logs.read().values().try_for_each(|open| Ok(open.log.check()?))
+    }
+
     /// What was counted since the database was opened.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

@@ -157,6 +157,14 @@ impl Log {
         self.core.admit()
     }
 
+    /// Whether the log takes records. Never waits.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]: a write or sync has failed, or the log was closed.
+    pub fn check(&self) -> Result<(), Error> {
+        self.core.check_poison()
+    }
+
     /// Whether [`admit`](Self::admit) would wait.
     pub fn is_crowded(&self) -> bool {
         self.core.is_crowded()

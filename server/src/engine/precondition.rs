@@ -50,14 +50,13 @@ impl Precondition {
             (Some(_), Some(_)) => {
                 Err(ApiError::bad_request("If-Match and If-None-Match cannot both be given: send one"))
             }
-            (Some(tags), None) => Ok(match parse(&tags)? {
-                None => Self::Present,
-                Some(tags) => Self::Matches(tags),
-            }),
-            (None, Some(tags)) => Ok(match parse(&tags)? {
-                None => Self::Absent,
-                Some(tags) => Self::Differs(tags),
-            }),
+            // By RFC 9110, section 13.1, a weak tag matches nothing here, and its tag there.
+            (Some(tags), None) => Ok(parse(&tags)?.map_or(Self::Present, |tags| {
+                Self::Matches(tags.into_iter().filter(|tag| !tag.weak).map(|tag| tag.opaque).collect())
+            })),
+            (None, Some(tags)) => Ok(parse(&tags)?.map_or(Self::Absent, |tags| {
+                Self::Differs(tags.into_iter().map(|tag| tag.opaque).collect())
+            })),
         }
     }
 
@@ -81,16 +80,22 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
-/// A list of tags; `None` for `*`. A weak tag is compared by its opaque part: equal bytes are equal in either sense.
-fn parse(header: &str) -> Result<Option<Vec<Etag>>, ApiError> {
+/// A tag of a list.
+struct Tag {
+    weak: bool,
+    opaque: Etag,
+}
+
+/// A list of tags; `None` for `*`.
+fn parse(header: &str) -> Result<Option<Vec<Tag>>, ApiError> {
     if header.trim() == "*" {
         return Ok(None);
     }
     let tag = |text: &str| {
         let text = text.trim();
-        let opaque = text.strip_prefix("W/").unwrap_or(text);
+        let (weak, opaque) = text.strip_prefix("W/").map_or((false, text), |opaque| (true, opaque));
         let inner = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        inner.filter(|inner| !inner.contains('"')).map(|_| Etag(opaque.to_string()))
+        inner.filter(|inner| !inner.contains('"')).map(|_| Tag { weak, opaque: Etag(opaque.to_string()) })
     };
     let tags: Option<Vec<_>> = header.split(',').map(tag).collect();
     tags.map(Some).ok_or_else(|| {
@@ -117,6 +122,11 @@ mod tests {
         assert!(matches.holds(Some(b"{}")) && !matches.holds(Some(b"{\"a\":1}")) && !matches.holds(None));
         let differs = of("if-none-match", &format!("\"other\", W/{}", tag.as_str()));
         assert!(!differs.holds(Some(b"{}")) && differs.holds(Some(b"[]")) && differs.holds(None));
+    }
+
+    #[test]
+    fn a_weak_tag_is_no_ground_to_change_something() {
+        assert!(!of("if-match", &format!("W/{}", Etag::of(b"{}").as_str())).holds(Some(b"{}")));
     }
 
     #[test]

@@ -2,29 +2,46 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 
 use super::operation::Operation;
-use crate::config::Access;
+use crate::config::{Access, Role};
 use crate::error::ApiError;
 
 /// Lets the request pass, or answers it with 401 (who are you?) or 403 (not you).
+///
+/// Where no tokens are asked for, whoever reaches the node may do everything, and so could any page that somebody who
+/// reaches it looks at, by the browser. What concerns the whole database is not done for pages of other origins.
 pub(super) fn authorize(
     access: &Access,
     operation: &Operation,
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<(), Refused> {
-    let Some(needs) = operation.needs.filter(|_| !access.is_open()) else { return Ok(()) };
+    let Some(needs) = operation.needs else { return Ok(()) };
+    if access.is_open() {
+        let refused = needs == Role::Admin && is_of_foreign_page(headers, uri);
+        return if refused { Err(Refused::ForeignPage) } else { Ok(()) };
+    }
     let Some(token) = token(operation, headers, uri) else { return Err(Refused::NoToken) };
     match access.role_of(&token) {
         None => Err(Refused::UnknownToken),
         Some(role) if role < needs => Err(Refused::Role(role.name(), needs.name())),
         Some(_) => Ok(()),
     }
+}
+
+/// Whether a browser sends this for a page that is not the node's own. HTTP/2 has the host in the URI.
+fn is_of_foreign_page(headers: &HeaderMap, uri: &Uri) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let host =
+        headers.get(HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(Authority::as_str));
+    let page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    page.is_none() || page != host
 }
 
 fn token<'a>(operation: &Operation, headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, [u8]>> {
@@ -44,6 +61,7 @@ pub(super) enum Refused {
     UnknownToken,
     /// The role that the token has, and the one that the request takes.
     Role(&'static str, &'static str),
+    ForeignPage,
 }
 
 impl IntoResponse for Refused {
@@ -51,6 +69,10 @@ impl IntoResponse for Refused {
         let message = match self {
             Refused::NoToken => "this takes a token: send the header Authorization: Bearer TOKEN".to_string(),
             Refused::UnknownToken => "the token is not known here".to_string(),
+            Refused::ForeignPage => {
+                let message = "this is not done for pages of other origins; with tokens, they need one";
+                return ApiError::new(StatusCode::FORBIDDEN, message).into_response();
+            }
             Refused::Role(has, needs) => {
                 let message = format!("this takes the role {needs}, and the token has the role {has}");
                 return ApiError::new(StatusCode::FORBIDDEN, message).into_response();
@@ -70,7 +92,7 @@ mod tests {
 
     use super::super::operation;
     use super::*;
-    use crate::config::{Role, Token};
+    use crate::config::Token;
 
     fn access() -> Access {
         let roles = [("reader", Role::Read), ("writer", Role::Write), ("root", Role::Admin)];
@@ -118,6 +140,26 @@ mod tests {
         }
         assert_eq!(judged(&access(), Method::GET, item, None, "/"), Err(401));
         assert_eq!(judged(&Access::default(), Method::POST, backup, None, "/"), Ok(()));
+    }
+
+    #[test]
+    fn pages_of_other_origins_may_not_restore_where_nobody_needs_a_token() {
+        let judged = |method, route, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("127.0.0.1:8080"));
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            }
+            let operation = operation::of(&method, Some(route));
+            authorize(&Access::default(), &operation, &headers, &Uri::from_static("/")).is_ok()
+        };
+        let restore = "/api/v1/restore";
+        assert!(judged(Method::POST, restore, None));
+        assert!(judged(Method::POST, restore, Some("http://127.0.0.1:8080")));
+        for foreign in ["http://evil.example", "null", "http://127.0.0.1:8081"] {
+            assert!(!judged(Method::POST, restore, Some(foreign)), "{foreign}");
+            assert!(judged(Method::GET, "/api/v1/tables", Some(foreign)), "{foreign}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Gauges {
     pub shed: AtomicU64,
     /// Bytes of bodies that have arrived for requests that are not answered yet.
     pub body_bytes: AtomicU64,
+    /// Bytes of large answers that their clients have not taken yet.
+    pub answer_bytes: AtomicU64,
 }
 
 impl Gauges {
@@ -22,6 +24,13 @@ impl Gauges {
     pub(crate) fn count_shed(&self) -> Option<u64> {
         let total = self.shed.fetch_add(1, Ordering::Relaxed) + 1;
         total.is_power_of_two().then_some(total)
+    }
+
+    /// Counts an answer of that many bytes for as long as what it returns lives; none where all answers together
+    /// would have more than `max`.
+    pub(crate) fn answer(self: &Arc<Self>, bytes: u64, max: u64) -> Option<HeldAnswer> {
+        let held = HeldAnswer(Arc::new(Held { gauges: self.clone(), bytes }));
+        (self.answer_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= max).then_some(held)
     }
 
     /// Counts a connection for as long as the answer lives.
@@ -38,5 +47,22 @@ pub(crate) struct OpenConnection(Arc<Gauges>);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A large answer that is counted until its last byte was handed to the connection. It travels as an extension of the
+/// response.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldAnswer(#[allow(dead_code, reason = "held for its Drop")] Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    gauges: Arc<Gauges>,
+    bytes: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauges.answer_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

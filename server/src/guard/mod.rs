@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::EXPECT;
 use axum::http::{Method, StatusCode, Uri, Version};
@@ -44,8 +45,11 @@ use operation::Operation;
 use request_id::RequestIds;
 
 pub use gauges::Gauges;
-pub(crate) use gauges::OpenConnection;
+pub(crate) use gauges::{HeldAnswer, OpenConnection};
 pub use request_id::X_REQUEST_ID;
+
+/// Bytes of an answer that do not count: as many as a connection's buffers.
+const SMALL_ANSWER: u64 = 16 << 10;
 
 /// Tells whether a table of that name exists: only such names may become labels of metrics.
 pub type KnowsTable = dyn Fn(&str) -> bool + Send + Sync;
@@ -148,8 +152,21 @@ impl Rules {
             (Err(_), Fate::Awaited) | (_, Fate::Stalled) => self.late_body(),
             (Err(_), _) => self.late_answer(operation),
             (Ok(Err(panic)), _) => fault(&*panic),
-            (Ok(Ok(response)), _) => response,
+            (Ok(Ok(response)), _) => self.hold(response),
         }
+    }
+
+    /// A large answer takes memory until its client has taken it, however long ago the request was done.
+    fn hold(&self, mut response: Response) -> Response {
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        if bytes <= SMALL_ANSWER {
+            return response;
+        }
+        let Some(held) = self.gauges.answer(bytes, self.max_body_memory) else {
+            return self.shed("the answers that clients have not taken yet are too large together");
+        };
+        response.extensions_mut().insert(held);
+        response
     }
 
     fn shed(&self, reason: &'static str) -> Response {

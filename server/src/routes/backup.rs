@@ -100,8 +100,7 @@ pub(super) async fn restore(
     Ok(Json(json!({ "tables": restored })))
 }
 
-/// Refuses a backup that is damaged anywhere. This comes before anything is changed: a table that the backup is to
-/// replace is dropped first, and would be gone.
+/// Refuses a backup that is damaged anywhere, before anything is changed.
 fn verify(folder: &Path) -> Result<(), ApiError> {
     let refuse = |what: String| {
         let what = what.replace(&format!("{}/", folder.display()), "");

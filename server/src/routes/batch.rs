@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -49,6 +49,7 @@ pub(super) async fn batch(
     let body = read(&headers, body, app.limits.batch_body).await?;
     let request: Request<'_> = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("the body is no batch: {error}")))?;
+    let operation = |(index, requested)| operation(index, requested, app.limits.body);
     let operations: Vec<Operation> =
         request.operations.into_iter().enumerate().map(operation).collect::<Result<_, _>>()?;
     let keys: Vec<String> = operations.iter().map(|operation| operation.key().to_string()).collect();
@@ -58,11 +59,15 @@ pub(super) async fn batch(
     Ok(response)
 }
 
-fn operation((index, requested): (usize, Requested<'_>)) -> Result<Operation, ApiError> {
-    let refuse =
-        |why: &str| ApiError::bad_request(format!("operation {index}, key {:?}: {why}", requested.key));
+fn operation(index: usize, requested: Requested<'_>, max_item: usize) -> Result<Operation, ApiError> {
+    let message = |why: &str| format!("operation {index}, key {:?}: {why}", requested.key);
+    let refuse = |why: &str| ApiError::bad_request(message(why));
     match (requested.op, requested.item) {
         (Verb::Put, None) => Err(refuse("a put needs an item")),
+        (Verb::Put, Some(item)) if item.get().len() > max_item => {
+            let why = format!("its item has {} bytes, and {max_item} are the most", item.get().len());
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message(&why)))
+        }
         (Verb::Put, Some(item)) => {
             let item = compact_value(item).map_err(|error| refuse(&error.message))?.into_owned();
             Ok(Operation::Put { key: requested.key, item })

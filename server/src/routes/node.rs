@@ -19,6 +19,8 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, ApiErro
     if app.stopping.is_cancelled() {
         return Err(ApiError::busy("the node is stopping"));
     }
+    let health = app.engine.database().health();
+    health.map_err(|error| ApiError::busy(format!("the node takes no writes: {error}")))?;
     Ok(Json(json!({ "status": "ok" })))
 }
 

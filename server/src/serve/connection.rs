@@ -20,11 +20,12 @@ use tracing::debug;
 
 use super::progress::{Answer, Patience, Progress, Watch, Watched};
 use crate::config::Config;
+use crate::guard::HeldAnswer;
 
 /// Streams of one HTTP/2 connection: a client that needs more opens another.
-const MAX_STREAMS: u32 = 128;
-/// What an HTTP/2 connection may hold back of its answers, and have on its way in, in bytes.
-const HTTP2_BUFFER: u32 = 256 << 10;
+const MAX_STREAMS: u32 = 64;
+/// What a stream of HTTP/2 may hold back of its answer, and have on its way in, in bytes.
+const HTTP2_BUFFER: u32 = 64 << 10;
 
 /// How connections are served; the same for all of them.
 #[derive(Clone)]
@@ -53,7 +54,7 @@ impl Connections {
             .max_concurrent_streams(MAX_STREAMS)
             .max_send_buf_size(HTTP2_BUFFER as usize)
             .initial_stream_window_size(HTTP2_BUFFER)
-            .initial_connection_window_size(4 * HTTP2_BUFFER)
+            .initial_connection_window_size(16 * HTTP2_BUFFER)
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
         let patience = Patience::of(config);
         Self { builder: Arc::new(builder), router, patience, stopping }
@@ -100,6 +101,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let open = progress.begin(request.version() == Version::HTTP_2);
-    let response = router.call(request.map(Body::new)).await?;
-    Ok(response.map(|body| Answer::new(body, open)))
+    let mut response = router.call(request.map(Body::new)).await?;
+    let held = response.extensions_mut().remove::<HeldAnswer>();
+    Ok(response.map(|body| Answer::new(body, open, held)))
 }

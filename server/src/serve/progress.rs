@@ -15,6 +15,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Config;
+use crate::guard::HeldAnswer;
 
 /// A client that takes fewer bytes than this of its answer while it is waited for takes none: answers to the pings of
 /// HTTP/2 are no progress.
@@ -209,16 +210,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
+/// HTTP/2 takes a whole piece into memory as soon as there is room for one byte of it, so that pieces are small.
+const HTTP2_PIECE: usize = 16 << 10;
+
 /// The body of an answer that leaves marks as it is taken.
 pub(super) struct Answer {
     body: Body,
+    /// What is left of a piece that was too large.
+    rest: Bytes,
     open: Open,
     handed_out: bool,
+    _held: Option<HeldAnswer>,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, open: Open) -> Self {
-        Self { body, open, handed_out: false }
+    pub(super) fn new(body: Body, open: Open, held: Option<HeldAnswer>) -> Self {
+        Self { body, rest: Bytes::new(), open, handed_out: false, _held: held }
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let frame = Pin::new(&mut self.body).poll_frame(cx);
+            match frame {
+                Poll::Ready(Some(Ok(frame))) if self.open.0.http2.load(Relaxed) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                frame => return frame,
+            }
+        }
+        let piece = self.rest.split_to(self.rest.len().min(HTTP2_PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn set_handed_out(&mut self, handed_out: bool) {
@@ -241,7 +263,7 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.set_handed_out(false);
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let frame = self.next(cx);
         if let Poll::Ready(Some(_)) = frame {
             self.set_handed_out(true);
         }
@@ -249,11 +271,17 @@ impl HttpBody for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest + body.lower());
+        if let Some(upper) = body.upper() {
+            hint.set_upper(rest + upper);
+        }
+        hint
     }
 }
 
@@ -301,7 +329,7 @@ mod tests {
     async fn an_answer_that_is_not_taken_is_the_clients_fault() {
         use http_body_util::BodyExt;
         let (progress, mut watch) = watch();
-        let mut answer = Answer::new(Body::from("piece"), progress.begin(true));
+        let mut answer = Answer::new(Body::from("piece"), progress.begin(true), None);
         answer.frame().await.unwrap().unwrap();
         let start = Instant::now();
         assert_eq!(watch.overdue(start), None);
