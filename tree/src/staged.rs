@@ -4,6 +4,8 @@
 //! publish it is one change of the catalog: the table that had the name goes, this one takes it. A crash before that
 //! leaves what was there before, and the next opening removes the rest.
 
+use wal::planted;
+
 use crate::catalog::is_staged;
 use crate::database::{DatabaseOf, Shared, check_name};
 use crate::error::{Error, Result};
@@ -73,6 +75,9 @@ impl<const PAGE: usize> Shared<PAGE> {
         let old = catalog.tables.get(name);
         if old.is_some() && !replace {
             return Err(Error::TableExists { name: name.clone() });
+        }
+        if planted!("published-in-two-steps") {
+            self.retire(name, old, |_| ())?;
         }
         self.retire(name, old, |changed| {
             if let Some(entry) = changed.tables.remove(key) {

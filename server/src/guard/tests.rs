@@ -41,6 +41,7 @@ fn node(config: &Config) -> Node {
     let router = Router::new()
         .route(ITEM, put(|body: Bytes| async move { body.len().to_string() }).get(pending::<()>))
         .route("/livez", get(|| async { "ok" }))
+        .route("/large", get(|| async { "x".repeat(100 << 10) }))
         .route("/api/v1/stats", get(|| async move { held.notified().await }))
         .route("/api/v1/check", get(|| async { tokio::time::sleep(Duration::from_millis(300)).await }))
         .route("/api/v1/restore", post(|body: Bytes| async move { body.len().to_string() }))
@@ -240,4 +241,19 @@ async fn pages_of_other_origins_may_read_answers_and_their_names() {
     plain.headers_mut().insert("origin", HeaderValue::from_static("http://localhost:3000"));
     let (_, headers, _) = node.ask_fully(plain).await;
     assert!(headers["access-control-expose-headers"].to_str().unwrap().contains("x-request-id"));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_are_bounded_together() {
+    let node = node(&Config { max_body_memory: 150 << 10, ..Config::default() });
+    let large = || node.router.clone().oneshot(request(Method::GET, "/large", Body::empty()));
+    let untaken = large().await.unwrap();
+    assert_eq!(untaken.status(), 200);
+    assert_eq!(node.gauges.answer_bytes.load(Ordering::Relaxed), 100 << 10);
+    let (status, message) = node.get("/large").await;
+    assert_eq!(status, 503, "{message}");
+    assert_eq!(node.get("/livez").await.0, 200, "small answers do not count");
+    drop(untaken);
+    assert_eq!(node.get("/large").await.0, 200);
+    assert_eq!(node.gauges.answer_bytes.load(Ordering::Relaxed), 0);
 }

@@ -237,6 +237,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         "ten_thousand",
     ),
     mutant(
+        "published-in-two-steps",
+        "a table that is replaced goes before the other takes its name",
+        "tree: recovery",
+        "a_table_is_replaced",
+    ),
+    mutant(
         "backup-unheld",
         "a checkpoint recycles the log that a backup has still to copy",
         "tree: backup",
