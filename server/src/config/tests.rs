@@ -196,6 +196,7 @@ fn durability_can_only_be_given_up_in_so_many_words() {
 }
 
 #[test]
+#[cfg(not(feature = "loom"))]
 fn every_preset_opens_a_database() {
     for preset in ["baseline", "option1", "option2", "option4"] {
         let (config, _) = served(&["--preset", preset, "--pool", "1MiB", "--log-max", "1MiB"], &[]);

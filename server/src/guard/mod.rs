@@ -238,5 +238,6 @@ fn table_of(path: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(name).decode_utf8().ok()
 }
 
-#[cfg(test)]
+// Its node has a database, which is modelled only where the models are.
+#[cfg(all(test, not(feature = "loom")))]
 mod tests;
