@@ -11,7 +11,7 @@ use crate::list::Mutant;
 /// A name that only the list or only the source has, or a folder that cannot be read.
 pub(crate) fn expect_planted(root: &Path, mutants: &[Mutant]) -> Result<(), String> {
     let mut planted = BTreeSet::new();
-    for member in ["wal/src", "tree/src"] {
+    for member in ["wal/src", "tree/src", "cluster/src"] {
         collect(&root.join(member), &mut planted)?;
     }
     let listed: BTreeSet<_> = mutants.iter().map(|mutant| mutant.name.to_string()).collect();
